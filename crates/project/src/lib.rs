@@ -1,0 +1,5 @@
+//! A project's wrangler config as typed values, with the place of every mistake.
+
+mod model;
+
+pub use model::*;

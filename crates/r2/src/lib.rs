@@ -1,0 +1,4 @@
+//! Placeholder, being written.
+
+#[derive(Clone, Debug)]
+pub struct Bucket;

@@ -1,0 +1,141 @@
+//! Opening a database and handing out its writer and readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::readers::Readers;
+use crate::writer::{WriteError, Writer};
+use crate::{Error, Result, Schema};
+
+/// How to open a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub schema: &'static Schema,
+    /// Connections kept for reading.
+    pub readers: usize,
+    /// Writes that may wait before [`Database::try_write`] answers [`Error::Overloaded`] and
+    /// [`Database::write`] waits.
+    pub queue: usize,
+    /// Run once on each new connection, before its first use: functions, authorizer, limits.
+    pub prepare: fn(&Connection) -> rusqlite::Result<()>,
+}
+
+impl Options {
+    pub fn new(schema: &'static Schema) -> Self {
+        Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()) }
+    }
+}
+
+/// One SQLite file with its writer thread and its readers. Clones share them; dropping the last clone
+/// finishes the writes that were accepted and closes the file.
+#[derive(Clone, Debug)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Database {
+    /// Opens the database at `path`, creating it and its directory when missing, and brings it to the newest
+    /// format.
+    pub fn open(path: &Path, options: Options) -> Result<Self> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| Error::Directory { path: directory.to_owned(), source })?;
+        }
+        let opening = |source| Error::Open { path: path.to_owned(), source };
+        let mut connection = connect(path, false).map_err(opening)?;
+        options.schema.apply(&mut connection, path).map_err(|e| match e {
+            Error::Sqlite(source) => opening(source),
+            other => other,
+        })?;
+        (options.prepare)(&connection).map_err(opening)?;
+        let writer = Writer::start(connection, options.queue);
+        let readers = Readers::new(options.readers, {
+            let path = path.to_owned();
+            move || {
+                let reader = connect(&path, true)?;
+                (options.prepare)(&reader)?;
+                Ok(reader)
+            }
+        });
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), writer, readers }) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Runs `job` on the writer, in a savepoint of its own, and answers after the commit that made it durable.
+    /// An `Err` from `job` undoes what it did and nothing else.
+    pub async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.inner.writer.write(job).await
+    }
+
+    /// As [`Database::write`], but answers [`Error::Overloaded`] at once when the queue is full.
+    pub async fn try_write<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.inner.writer.try_write(job).await
+    }
+
+    /// Runs a short read (an indexed lookup, a page of a list) on the calling thread. It sees every write that
+    /// was answered before.
+    pub async fn read<T>(&self, job: impl FnOnce(&Connection) -> T) -> Result<T> {
+        self.inner.readers.run_here(job).await
+    }
+
+    /// Runs a read that may take long on a thread where it blocks nobody.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> T + Send + 'static,
+    ) -> Result<T> {
+        self.inner.readers.run_apart(job).await
+    }
+}
+
+/// The one place that opens a SQLite file.
+#[expect(clippy::disallowed_methods, reason = "this is the replacement the ban points to")]
+fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
+    let connection = if read_only {
+        // Not SQLITE_OPEN_READONLY: a reader of a WAL database must be able to write the shared index.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection
+    } else {
+        let connection = Connection::open(path)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection
+    };
+    // A commit is an fsync; on macOS a real one.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}

@@ -1,0 +1,77 @@
+//! The pool of reading connections. Opened when first needed, kept, never more than the limit.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Error, Result};
+
+type Connect = dyn Fn() -> rusqlite::Result<Connection> + Send + Sync;
+
+pub(crate) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+    connect: Arc<Connect>,
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers").field("free", &self.permits.available_permits()).finish_non_exhaustive()
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(
+        limit: usize,
+        connect: impl Fn() -> rusqlite::Result<Connection> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            idle: Arc::new(Mutex::new(Vec::with_capacity(limit))),
+            permits: Arc::new(Semaphore::new(limit)),
+            connect: Arc::new(connect),
+        }
+    }
+
+    pub(crate) async fn run_here<T>(&self, job: impl FnOnce(&Connection) -> T) -> Result<T> {
+        let _permit = self.permit().await?;
+        let connection = take(&self.idle, &*self.connect)?;
+        let answer = job(&connection);
+        give_back(&self.idle, connection);
+        Ok(answer)
+    }
+
+    pub(crate) async fn run_apart<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> T + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.permit().await?;
+        let (idle, connect) = (Arc::clone(&self.idle), Arc::clone(&self.connect));
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let connection = take(&idle, &*connect)?;
+            let answer = job(&connection);
+            give_back(&idle, connection);
+            Ok(answer)
+        })
+        .await
+        .map_err(|_| Error::Closed)?
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Closed)
+    }
+}
+
+fn take(idle: &Mutex<Vec<Connection>>, connect: &Connect) -> Result<Connection> {
+    let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    kept.map_or_else(|| connect().map_err(Error::from), Ok)
+}
+
+/// A connection left inside a transaction would go on seeing the past: it is closed instead.
+fn give_back(idle: &Mutex<Vec<Connection>>, connection: Connection) {
+    if connection.is_autocommit() {
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
