@@ -23,7 +23,8 @@ impl Schema {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id: i32 = transaction.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let found: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let tables: i64 =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         let new = id == 0 && found == 0 && tables == 0;
         if !new && id != self.application_id {
             return Err(Error::NotOurs { path: path.to_owned(), kind: self.kind });

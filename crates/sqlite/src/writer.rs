@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
 
@@ -231,7 +231,12 @@ mod tests {
         let held = {
             let (writer, gate) = (Arc::clone(&writer), Arc::clone(&gate));
             tokio::spawn(async move {
-                writer.write(move |_| -> Result<(), ()> { gate.wait(); Ok(()) }).await
+                writer
+                    .write(move |_| -> Result<(), ()> {
+                        gate.wait();
+                        Ok(())
+                    })
+                    .await
             })
         };
         let twice = |n: i64| {
