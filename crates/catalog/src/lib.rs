@@ -1,1 +1,8 @@
-//! Placeholder.
+//! What a data directory holds, in its own words: which class of which Worker owns which storage, and the
+//! names that people gave to the resources in it.
+//!
+//! One file, `catalog.sqlite`. It carries the format version of the whole directory.
+
+mod catalog;
+
+pub use catalog::{Catalog, ResourceKind};
