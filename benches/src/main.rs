@@ -1,1 +1,156 @@
-fn main() {}
+//! Measures `selvedge dev` beside bare workerd and `wrangler dev`: the same Worker on each, the same load,
+//! one run. Prints a table, and JSON where a script wants it.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool that starts its contestants and prints what it measured"
+)]
+
+mod contestant;
+mod load;
+mod report;
+mod usage;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+
+use crate::contestant::{Contestant, Kit, Running};
+use crate::report::Row;
+use crate::workload::Workload;
+
+/// Measure selvedge dev beside its peers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Who takes part.
+    #[arg(long, value_delimiter = ',', default_values = ["selvedge", "workerd", "wrangler"])]
+    contestants: Vec<Contestant>,
+    /// Only workloads whose name contains this, in any case.
+    #[arg(long)]
+    only: Option<String>,
+    /// Concurrent connections.
+    #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64"])]
+    connections: Vec<usize>,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Also write the rows here, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the peers are installed.
+    #[arg(long)]
+    npm: Option<PathBuf>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let kit = Kit {
+        selvedge: selvedge()?,
+        npm: arguments.npm.clone().unwrap_or_else(|| std::env::temp_dir().join("selvedge-bench-peers")),
+        worker: root.join("fixtures/workers/bench"),
+    };
+    if arguments.contestants.iter().any(|c| *c != Contestant::Selvedge) {
+        kit.install_peers()?;
+    }
+    let wanted = |w: &&Workload| {
+        arguments.only.as_ref().is_none_or(|only| w.name.to_lowercase().contains(&only.to_lowercase()))
+    };
+    let mut rows = Vec::new();
+    for workload in workload::ALL.iter().filter(wanted) {
+        rows.extend(measure(&kit, &arguments, *workload).await?);
+        eprintln!("measured {}", workload.name);
+    }
+    println!("{}", report::table(&rows));
+    for contestant in &arguments.contestants {
+        println!("{}: {}", contestant.name(), contestant.durability());
+    }
+    if let Some(path) = arguments.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// The release build beside this tool's own.
+fn selvedge() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("selvedge");
+    if path.exists() { Ok(path) } else { bail!("{} is missing: cargo build --release", path.display()) }
+}
+
+/// One workload on every contestant, at every number of connections.
+async fn measure(kit: &Kit, arguments: &Arguments, workload: Workload) -> Result<Vec<Row>> {
+    let takes_part = |c: &&Contestant| c.has_r2() || !workload.needs_r2;
+    let mut rows = Vec::new();
+    for contestant in arguments.contestants.iter().filter(takes_part) {
+        let running = kit.start(*contestant).await?;
+        for &connections in &arguments.connections {
+            // Let it compile and fill its pools before anything counts.
+            let warm_up = Duration::from_millis(500);
+            load::run(running.address, connections, warm_up, workload.request()).await?;
+            let mut runs = Vec::new();
+            for _ in 0..arguments.rounds.max(1) {
+                runs.push(one_run(&running, *contestant, arguments, workload, connections).await?);
+            }
+            runs.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+            rows.push(runs.swap_remove(runs.len() / 2));
+        }
+        running.stop().await?;
+    }
+    rows.sort_by_key(|row| row.connections);
+    Ok(rows)
+}
+
+async fn one_run(
+    running: &Running,
+    contestant: Contestant,
+    arguments: &Arguments,
+    workload: Workload,
+    connections: usize,
+) -> Result<Row> {
+    let id = running.id()?;
+    let peak = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+    let sampler = std::thread::spawn({
+        let (peak, done) = (Arc::clone(&peak), Arc::clone(&done));
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                peak.fetch_max(usage::of_tree(id).resident_bytes, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(250));
+            }
+        }
+    });
+    let before = usage::of_tree(id);
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let outcome = load::run(running.address, connections, time, workload.request()).await?;
+    let used = usage::of_tree(id).cpu_seconds - before.cpu_seconds;
+    done.store(true, Ordering::Relaxed);
+    if sampler.join().is_err() {
+        bail!("the memory sampler panicked");
+    }
+    let ms = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1000.0;
+    Ok(Row {
+        workload: workload.name,
+        connections,
+        contestant: contestant.name(),
+        durability: contestant.durability(),
+        requests_per_second: outcome.per_second(),
+        p50_ms: ms(0.5),
+        p99_ms: ms(0.99),
+        p999_ms: ms(0.999),
+        errors: outcome.errors,
+        cpu_seconds_per_1000: used * 1000.0 / outcome.latency.len().max(1) as f64,
+        peak_memory_mb: peak.load(Ordering::Relaxed) as f64 / 1e6,
+    })
+}

@@ -1,0 +1,53 @@
+//! The result: a table for people, JSON for scripts.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) workload: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) contestant: &'static str,
+    pub(crate) durability: &'static str,
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) errors: u64,
+    pub(crate) cpu_seconds_per_1000: f64,
+    pub(crate) peak_memory_mb: f64,
+}
+
+/// A Markdown table. The ratio is that of the first contestant to the row's, at the same workload and
+/// connections: above one, the first is faster.
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut out = String::from(
+        "| workload | connections | contestant | requests/s | ratio | p50 ms | p99 ms | p99.9 ms | errors | \
+         CPU s per 1,000 | peak MB |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        let first = rows
+            .iter()
+            .find(|r| r.workload == row.workload && r.connections == row.connections)
+            .filter(|first| first.contestant != row.contestant);
+        let ratio = first
+            .map_or_else(String::new, |f| format!("{:.2}", f.requests_per_second / row.requests_per_second));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.0} | {} | {:.2} | {:.2} | {:.2} | {} | {:.3} | {:.0} |",
+            row.workload,
+            row.connections,
+            row.contestant,
+            row.requests_per_second,
+            ratio,
+            row.p50_ms,
+            row.p99_ms,
+            row.p999_ms,
+            row.errors,
+            row.cpu_seconds_per_1000,
+            row.peak_memory_mb
+        );
+    }
+    out
+}
