@@ -42,6 +42,7 @@ pub struct Worker {
 
 /// How the script is made from the sources.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the config, and they are independent")]
 pub struct Build {
     /// The entry file, absolute.
     pub main: PathBuf,
