@@ -1,0 +1,182 @@
+//! workerd's config for one app, as Cap'n Proto text and the files it embeds.
+//!
+//! Text rather than the binary form: it needs no schema compiler, and a person can read what runs. Everything
+//! secret is in files only their owner can read, never on a command line.
+
+mod app;
+mod bindings;
+mod bundled;
+mod error;
+mod files;
+mod generated;
+mod names;
+mod text;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+pub use app::{App, AppWorker, HyperdriveTarget, Mode, Sockets, VersionMetadata};
+pub use error::ConfigError;
+pub use names::{ResourceName, resource_name};
+
+use files::Files;
+use names::resource_service;
+use text::Value;
+
+/// Writes the config of `app` into `directory`, which is made, and made private, first. Returns the config
+/// file; the constant in it is the only one.
+pub fn write(app: &App<'_>, directory: &Path) -> Result<PathBuf, ConfigError> {
+    check(app)?;
+    let mut files = Files::new(directory)?;
+    let objects = match app.mode {
+        Mode::Serve => app.objects.to_owned(),
+        // Not in memory: the workflows engine refuses that, and a probe should run what will serve.
+        Mode::Probe => directory.join("objects"),
+    };
+    if app.has_objects() {
+        files::private_directory(&objects)?;
+    }
+    let config = Value::fields([
+        ("logging", logging()),
+        ("sockets", sockets(app)?),
+        ("services", services(app, &objects, &mut files)?),
+    ]);
+    files.write("config.capnp", text::file(&config).as_bytes())
+}
+
+fn check(app: &App<'_>) -> Result<(), ConfigError> {
+    let mut names = BTreeSet::new();
+    for worker in app.workers {
+        let name = worker.worker.name.clone();
+        if !worker.has_script() && worker.worker.assets.is_none() {
+            return Err(ConfigError::NothingToRun { worker: name });
+        }
+        if !names.insert(name.clone()) {
+            return Err(ConfigError::DuplicateWorker { name });
+        }
+    }
+    if names.is_empty() { Err(ConfigError::NoWorkers) } else { Ok(()) }
+}
+
+fn logging() -> Value {
+    Value::fields([
+        ("structuredLogging", Value::Bool(true)),
+        // Without these, what a Worker writes to `process.stdout` is marked as such in every line.
+        ("stdoutPrefix", Value::text("")),
+        ("stderrPrefix", Value::text("")),
+    ])
+}
+
+fn sockets(app: &App<'_>) -> Result<Value, ConfigError> {
+    let Some(first) = app.workers.first() else { return Err(ConfigError::NoWorkers) };
+    let http = Value::fields([
+        ("name", Value::text(HTTP_SOCKET)),
+        ("address", Value::Text(unix(&app.sockets.http)?)),
+        (
+            "http",
+            Value::fields([
+                ("cfBlobHeader", Value::text("x-selvedge-cf")),
+                ("forwardedProtoHeader", Value::text("X-Forwarded-Proto")),
+            ]),
+        ),
+        ("service", bindings::designator(app, &first.worker.name, None, None)),
+    ]);
+    Ok(Value::List(vec![http]))
+}
+
+/// What the control messages call the socket for requests.
+pub(crate) const HTTP_SOCKET: &str = "http";
+
+fn services(app: &App<'_>, objects: &Path, files: &mut Files) -> Result<Value, ConfigError> {
+    let mut out = Vec::new();
+    for worker in app.workers {
+        if worker.has_script() {
+            out.push(worker::script(app, worker, files)?);
+        }
+        if let Some(assets) = &worker.worker.assets {
+            out.push(worker::assets(worker, assets)?);
+        }
+    }
+    out.extend(resources(app)?);
+    if app.uses_queues() {
+        out.push(bundled::queues(app)?);
+    }
+    if app.uses_crons() {
+        out.push(bundled::crons(app));
+    }
+    if app.uses_workflows() {
+        out.push(bundled::workflows(app)?);
+    }
+    out.extend(generated::missing(app, files)?);
+    out.push(generated::cache(files)?);
+    out.push(network(app.local_network));
+    if app.has_objects() {
+        let disk = [("path", Value::text(path_text(objects)?)), ("writable", Value::Bool(true))];
+        out.push(Value::fields([("name", Value::text(names::OBJECTS)), ("disk", Value::fields(disk))]));
+    }
+    Ok(Value::List(out))
+}
+
+/// One external service per storage resource: a request does not say whose it is, so the headers do.
+fn resources(app: &App<'_>) -> Result<Vec<Value>, ConfigError> {
+    let mut wanted = BTreeSet::new();
+    let mut databases = BTreeMap::new();
+    for worker in app.workers {
+        let config = &worker.worker;
+        for kv in &config.kv_namespaces {
+            wanted.insert(resource_service(ResourceName::Kv, &kv.id)?);
+        }
+        for database in &config.d1_databases {
+            wanted.insert(resource_service(ResourceName::D1, &database.id)?);
+        }
+        for bucket in &config.r2_buckets {
+            wanted.insert(resource_service(ResourceName::R2, &bucket.bucket)?);
+        }
+        for target in &worker.hyperdrive {
+            databases.insert(names::hyperdrive(&config.name, &target.binding), unix(&target.socket)?);
+        }
+    }
+    let mut out = Vec::with_capacity(wanted.len() + databases.len());
+    for name in wanted {
+        let header = |name: &str, value: &str| {
+            Value::fields([("name", Value::text(name)), ("value", Value::text(value))])
+        };
+        let headers = vec![header("x-selvedge-resource", &name), header("x-selvedge-token", app.token)];
+        let options = Value::fields([("injectRequestHeaders", Value::List(headers))]);
+        out.push(external(name, unix(&app.sockets.bindings)?, "http", options));
+    }
+    for (name, address) in databases {
+        out.push(external(name, address, "tcp", Value::Struct(Vec::new())));
+    }
+    Ok(out)
+}
+
+fn external(name: String, address: String, protocol: &'static str, options: Value) -> Value {
+    let server = Value::fields([("address", Value::Text(address)), (protocol, options)]);
+    Value::fields([("name", Value::Text(name)), ("external", server)])
+}
+
+fn network(local: bool) -> Value {
+    let allow = if local { vec!["public", "private"] } else { vec!["public"] };
+    let network = Value::fields([
+        ("allow", Value::List(allow.into_iter().map(Value::text).collect())),
+        ("tlsOptions", Value::fields([("trustBrowserCas", Value::Bool(true))])),
+    ]);
+    Value::fields([("name", Value::text(names::INTERNET)), ("network", network)])
+}
+
+/// The longest path a unix socket's address has room for, without the closing zero.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+fn unix(path: &Path) -> Result<String, ConfigError> {
+    let text = path_text(path)?;
+    if text.len() > SOCKET_PATH_LIMIT {
+        return Err(ConfigError::SocketPathTooLong { path: path.to_owned(), limit: SOCKET_PATH_LIMIT });
+    }
+    Ok(["unix:", text].concat())
+}
+
+fn path_text(path: &Path) -> Result<&str, ConfigError> {
+    path.to_str().ok_or_else(|| ConfigError::PathNotText { path: path.to_owned() })
+}
