@@ -12,6 +12,19 @@ impl Millis {
     pub fn secs(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The day in UTC, as `YYYY-MM-DD`.
+    pub fn date(self) -> String {
+        // Days are counted from 0000-03-01, so that a leap day is the last of its year; 400 years have 146,097.
+        let days = self.0 / 86_400_000 + 719_468;
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        format!("{:04}-{month:02}-{day:02}", era * 400 + year + next)
+    }
 }
 
 /// Where a part of the system gets the time and random bytes from. Tests hand in a [`ManualClock`].
@@ -75,6 +88,14 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_that_of_the_calendar() {
+        let dates = [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_735_689_599, "2024-12-31")];
+        for (secs, date) in dates.into_iter().chain([(1_795_305_600, "2026-11-22"), (4_107_542_400, "2100-03-01")]) {
+            assert_eq!(Millis(secs * 1000).date(), date);
+        }
+    }
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {

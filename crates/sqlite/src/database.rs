@@ -20,7 +20,7 @@ pub struct Options {
     /// [`Database::write`] waits.
     pub queue: usize,
     /// Run once on each new connection, before its first use: functions, authorizer, limits.
-    pub prepare: fn(&Connection) -> rusqlite::Result<()>,
+    pub prepare: fn(&mut Connection) -> rusqlite::Result<()>,
 }
 
 impl Options {
@@ -57,13 +57,13 @@ impl Database {
             Error::Sqlite(source) => opening(source),
             other => other,
         })?;
-        (options.prepare)(&connection).map_err(opening)?;
+        (options.prepare)(&mut connection).map_err(opening)?;
         let writer = Writer::start(connection, options.queue);
         let readers = Readers::new(options.readers, {
             let path = path.to_owned();
             move || {
-                let reader = connect(&path, true)?;
-                (options.prepare)(&reader)?;
+                let mut reader = connect(&path, true)?;
+                (options.prepare)(&mut reader)?;
                 Ok(reader)
             }
         });
@@ -97,6 +97,19 @@ impl Database {
         E: Send + 'static,
     {
         self.inner.writer.try_write(job).await
+    }
+
+    /// As [`Database::try_write`], but in a transaction that no other write shares: for a job that can make the
+    /// commit itself fail (a deferred constraint) or roll back more than its savepoint (`ON CONFLICT ROLLBACK`).
+    pub async fn try_write_alone<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.inner.writer.try_write_alone(job).await
     }
 
     /// Runs a short read (an indexed lookup, a page of a list) on the calling thread. It sees every write that

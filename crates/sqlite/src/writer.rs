@@ -32,7 +32,13 @@ pub enum WriteError<E> {
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// Runs inside the group's transaction, or hears that there is none; `None` when the caller went away before
 /// its turn.
-type Job = Box<dyn FnOnce(Result<&Connection, Error>) -> Option<Answer> + Send>;
+type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> Option<Answer> + Send>;
+
+struct Job {
+    work: Work,
+    /// Shares its transaction with no other job.
+    alone: bool,
+}
 
 pub(crate) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
@@ -50,7 +56,7 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run(connection, receiver))
+            .spawn(move || run(&connection, receiver))
             .expect("the operating system starts threads");
         Self { queue: Some(sender), thread: Some(thread) }
     }
@@ -59,7 +65,7 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
-        let (job, answer) = package(job);
+        let (job, answer) = package(job, false);
         let sent = match &self.queue {
             Some(queue) => queue.send(job).await.map_err(|_| Error::Closed),
             None => Err(Error::Closed),
@@ -71,7 +77,17 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
-        let (job, answer) = package(job);
+        self.try_send(package(job, false)).await
+    }
+
+    pub(crate) async fn try_write_alone<T: Send + 'static, E: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>> {
+        self.try_send(package(job, true)).await
+    }
+
+    async fn try_send<T, E>(&self, (job, answer): (Job, Receiver<T, E>)) -> Result<T, WriteError<E>> {
         let sent = match &self.queue {
             Some(queue) => queue.try_send(job).map_err(|e| match e {
                 TrySendError::Full(_) => Error::Overloaded,
@@ -97,9 +113,10 @@ type Receiver<T, E> = oneshot::Receiver<Result<T, WriteError<E>>>;
 
 fn package<T: Send + 'static, E: Send + 'static>(
     job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    alone: bool,
 ) -> (Job, Receiver<T, E>) {
     let (reply, receiver) = oneshot::channel();
-    let job: Job = Box::new(move |transaction| {
+    let work: Work = Box::new(move |transaction| {
         if reply.is_closed() {
             return None;
         }
@@ -114,7 +131,7 @@ fn package<T: Send + 'static, E: Send + 'static>(
             let _ = reply.send(answer);
         }) as Answer)
     });
-    (job, receiver)
+    (Job { work, alone }, receiver)
 }
 
 async fn receive<T, E>(sent: Result<(), Error>, answer: Receiver<T, E>) -> Result<T, WriteError<E>> {
@@ -139,14 +156,16 @@ fn in_savepoint<T, E>(
     Ok(outcome)
 }
 
-fn run(connection: Connection, mut queue: mpsc::Receiver<Job>) {
-    while let Some(first) = queue.blocking_recv() {
-        let (answers, outcome) = match begin(&connection) {
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
+        let (answers, outcome) = match begin(connection) {
             Ok(()) => {
-                let answers = run_group(&connection, first, &mut queue);
-                (answers, commit(&connection))
+                let (answers, left_over) = run_group(connection, first, &mut queue);
+                next = left_over;
+                (answers, commit(connection))
             }
-            Err(failed) => (first(Err(copy(&failed))).into_iter().collect(), Err(failed)),
+            Err(failed) => ((first.work)(Err(copy(&failed))).into_iter().collect(), Err(failed)),
         };
         if let Err(failed) = &outcome {
             tracing::error!(error = %failed, jobs = answers.len(), "a group of writes could not be committed");
@@ -161,16 +180,25 @@ fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
 }
 
-fn run_group(connection: &Connection, first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Answer> {
+/// Runs `first` and what may join it. Also returns the job that was taken from the queue and must not join.
+fn run_group(
+    connection: &Connection,
+    first: Job,
+    queue: &mut mpsc::Receiver<Job>,
+) -> (Vec<Answer>, Option<Job>) {
     let started = Instant::now();
-    let mut answers: Vec<Answer> = first(Ok(connection)).into_iter().collect();
+    let alone = first.alone;
+    let mut answers: Vec<Answer> = (first.work)(Ok(connection)).into_iter().collect();
     let mut jobs = 1;
-    while jobs < GROUP && !connection.is_autocommit() && started.elapsed() < GROUP_TIME {
-        let Ok(job) = queue.try_recv() else { break };
+    while !alone && jobs < GROUP && !connection.is_autocommit() && started.elapsed() < GROUP_TIME {
+        match queue.try_recv() {
+            Ok(job) if job.alone => return (answers, Some(job)),
+            Ok(job) => answers.extend((job.work)(Ok(connection))),
+            Err(_) => break,
+        }
         jobs += 1;
-        answers.extend(job(Ok(connection)));
     }
-    answers
+    (answers, None)
 }
 
 fn commit(connection: &Connection) -> Result<(), rusqlite::Error> {

@@ -1,1 +1,0 @@
-//! What Cloudflare lets user-written SQL do. Shared by everything that runs it.
