@@ -73,6 +73,11 @@ impl Store {
         File::open(self.path(id)).await
     }
 
+    /// As [`Store::open_blob`], for a thread that may block.
+    pub fn open_file(&self, id: &BlobId) -> io::Result<std::fs::File> {
+        std::fs::File::open(self.path(id))
+    }
+
     /// Removes a blob. One that is already gone is no error.
     pub async fn delete(&self, id: &BlobId) -> io::Result<()> {
         match tokio::fs::remove_file(self.path(id)).await {
@@ -94,8 +99,12 @@ impl Store {
                 let entry = entry?;
                 let Some(id) = entry.file_name().to_str().and_then(BlobId::parse) else { continue };
                 if !is_live(&id)? {
-                    std::fs::remove_file(entry.path())?;
-                    removed += 1;
+                    match std::fs::remove_file(entry.path()) {
+                        Ok(()) => removed += 1,
+                        // Somebody else was quicker, such as an earlier user of the store who is still tidying.
+                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                        Err(e) => return Err(e),
+                    }
                 }
             }
         }
