@@ -1,0 +1,9 @@
+//! The engine from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
+
+mod files;
+mod model;
+mod multipart;
+mod races;
+mod support;
