@@ -1,4 +1,24 @@
-//! Placeholder, being written.
+//! D1: databases that a Worker's SQL runs on. A request, of one statement or many, is one transaction; what
+//! writes shares its fsync with other requests, and what only reads runs on connections of its own.
+//!
+//! A library like the other primitives: it knows SQL, Cloudflare's rules for it and the JSON that rows become,
+//! but no HTTP. Where the files are opened, and what SQL a user may write, is `selvedge-sqlite`'s business.
 
-#[derive(Clone, Debug)]
-pub struct Database;
+mod bookmark;
+mod database;
+mod error;
+mod limits;
+mod migrate;
+mod plan;
+mod rows;
+mod run;
+mod split;
+mod statement;
+mod store;
+
+pub use database::Database;
+pub use error::{Error, MigrateError, QueryError, Result};
+pub use limits::Limits;
+pub use split::{Piece, split};
+pub use statement::{Answer, Format, Meta, Outcome, Param, Statement, Timings};
+pub use store::Store;

@@ -1,0 +1,309 @@
+//! One database: which connection a request runs on, and what its failure is called.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use selvedge_base::Clock;
+use selvedge_sqlite::{Options, Schema, WriteError, policy};
+
+use crate::bookmark::Position;
+use crate::plan::{Plans, Route, is_risky};
+use crate::run::{Effects, Run, State, Stop, state};
+use crate::split::split;
+use crate::{Answer, Format, Limits, Outcome, QueryError, Result, Statement};
+
+/// How long a read may hold up the thread that also serves other requests. Longer ones are started again on a
+/// thread of their own, and the next time they go there at once.
+const HERE: Duration = Duration::from_millis(1);
+
+/// All tables are the user's.
+static SCHEMA: Schema = Schema {
+    kind: "D1 database",
+    // "SvD1"
+    application_id: 0x5376_4431,
+    steps: &[""],
+};
+
+/// Puts back what a user's PRAGMA may have set: Cloudflare lets it last for one request. The connection is
+/// shared with all the others.
+const DEFAULTS: &str = "PRAGMA case_sensitive_like = 0; PRAGMA ignore_check_constraints = 0;
+    PRAGMA legacy_alter_table = 0; PRAGMA recursive_triggers = 0; PRAGMA reverse_unordered_selects = 0;";
+
+/// A D1 database. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Database {
+    database: selvedge_sqlite::Database,
+    shared: Arc<Shared>,
+}
+
+/// What the jobs on the writer's thread need too.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) plans: Plans,
+    limits: Limits,
+    position: Position,
+    /// Requests that the writer has run, in the order in which it ran them.
+    ran: AtomicU64,
+    /// Of the writer's connection, which keeps it also when an insert is undone.
+    last_row_id: AtomicI64,
+    /// What is committed.
+    committed: Mutex<Committed>,
+    /// The schema has something for which [`is_risky`] looks.
+    risky_schema: AtomicBool,
+}
+
+/// The database after some request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Committed {
+    commits: u64,
+    state: State,
+    schema: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    statements: Vec<Statement>,
+    format: Format,
+    until: Instant,
+}
+
+impl Database {
+    /// Opens the file at `path`, creating it when missing. Blocks.
+    pub(crate) fn open(path: &Path, clock: &dyn Clock, limits: Limits) -> Result<Self> {
+        let options = Options {
+            readers: limits.readers.max(1),
+            queue: limits.queue,
+            prepare: policy::install,
+            ..Options::new(&SCHEMA)
+        };
+        let database = selvedge_sqlite::Database::open(path, options)?;
+        let shared = Shared {
+            plans: Plans::default(),
+            limits,
+            position: Position::new(clock),
+            ran: AtomicU64::new(0),
+            last_row_id: AtomicI64::new(0),
+            committed: Mutex::new(Committed::default()),
+            risky_schema: AtomicBool::new(false),
+        };
+        Ok(Self { database, shared: Arc::new(shared) })
+    }
+
+    /// Sets what needs the open database: its size limit and what its schema is like.
+    pub(crate) async fn begin(&self) -> Result<(), selvedge_sqlite::Error> {
+        let pages = i64::try_from(self.shared.limits.database_size / 4096).unwrap_or(i64::MAX);
+        let begun = self.database.write(move |writer| {
+            writer.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            let mut tables = writer.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+            let mut tables = tables.query([])?;
+            let mut risky = false;
+            while let Some(row) = tables.next()? {
+                risky |= row.get_ref(0)?.as_str().is_ok_and(is_risky);
+            }
+            Ok::<_, rusqlite::Error>((risky, state(writer)?))
+        });
+        let (risky, state) = begun.await.map_err(|error| match error {
+            WriteError::Job(error) => error.into(),
+            WriteError::Database(error) => error,
+        })?;
+        self.shared.risky_schema.store(risky, Ordering::Relaxed);
+        self.shared.commit(Committed { state, ..Committed::default() });
+        Ok(())
+    }
+
+    /// Runs `statements` in one transaction: all of them, or, when one fails, none. An answer means that what
+    /// was written is on the disk.
+    ///
+    /// `session` is the token of the session that asks: `first-primary`, `first-unconstrained` or a bookmark.
+    /// There is one copy of the database, so any of them is satisfied; the answer carries a bookmark if it was
+    /// given and is not blank.
+    pub async fn query(
+        &self,
+        statements: Vec<Statement>,
+        format: Format,
+        session: Option<&str>,
+    ) -> Result<Answer, QueryError> {
+        let in_session = session.is_some_and(|token| !token.trim().is_empty());
+        let route = self.shared.plans.route(&statements);
+        let until = Instant::now() + self.shared.limits.request_time;
+        let request = Arc::new(Request { statements, format, until });
+        // A read sees at least what was committed before it began.
+        let mut commits = self.shared.committed().commits;
+        let read = match route {
+            Route::Writer => Err(Stop::NeedsWriter),
+            Route::Apart => self.read_apart(&request).await,
+            Route::Here => self.read_here(&request).await,
+        };
+        let outcomes = match read {
+            Ok(outcomes) => outcomes,
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::NeedsWriter) => {
+                let (outcomes, committed) = self.write(&request).await?;
+                commits = committed.commits;
+                outcomes
+            }
+        };
+        let bookmark = in_session.then(|| self.shared.position.bookmark(commits));
+        Ok(Answer { outcomes, bookmark })
+    }
+
+    /// Runs every statement of `script` in one transaction; they take no parameters.
+    pub async fn exec(&self, script: &str) -> Result<Answer, QueryError> {
+        let statements = split(script).into_iter().map(|piece| Statement::new(piece.sql)).collect();
+        self.query(statements, Format::Objects, None).await
+    }
+
+    async fn read_here(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+        let here = |reader: &Connection| {
+            let until = Instant::now() + HERE;
+            self.shared.read(reader, request, until.min(request.until))
+        };
+        let read = self.database.read(here).await.map_err(QueryError::from)?;
+        if matches!(read, Err(Stop::Failed(QueryError::Timeout))) && Instant::now() < request.until {
+            self.shared.plans.found_slow(&request.statements, true);
+            return self.read_apart(request).await;
+        }
+        read
+    }
+
+    async fn read_apart(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+        let job = {
+            let (shared, request) = (Arc::clone(&self.shared), Arc::clone(request));
+            move |reader: &Connection| {
+                let started = Instant::now();
+                let read = shared.read(reader, &request, request.until);
+                shared.plans.found_slow(&request.statements, started.elapsed() > HERE / 2);
+                read
+            }
+        };
+        self.database.read_long(job).await.map_err(QueryError::from)?
+    }
+
+    async fn write(&self, request: &Arc<Request>) -> Result<(Vec<Outcome>, Committed), QueryError> {
+        let job = {
+            let (shared, request) = (Arc::clone(&self.shared), Arc::clone(request));
+            move |writer: &Connection| {
+                shared.run(writer, request.format, request.until, |run| {
+                    run.request(&request.statements).map_err(Stop::on_writer)
+                })
+            }
+        };
+        let alone = self.shared.risky_schema.load(Ordering::Relaxed)
+            || self.shared.plans.is_risky(&request.statements);
+        self.run_on_writer(alone, job).await.map_err(|error| match error {
+            WriteError::Job(error) => error,
+            WriteError::Database(error) => QueryError::from_commit(error),
+        })
+    }
+
+    /// Runs a job made with [`Shared::run`] on the writer and makes known what it committed.
+    pub(crate) async fn run_on_writer<T: Send + 'static, E: Send + 'static>(
+        &self,
+        alone: bool,
+        job: impl FnOnce(&Connection) -> Result<(T, Committed), E> + Send + 'static,
+    ) -> Result<(T, Committed), WriteError<E>> {
+        let (value, committed) = if alone {
+            self.database.try_write_alone(job).await?
+        } else {
+            self.database.try_write(job).await?
+        };
+        self.shared.commit(committed);
+        Ok((value, committed))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    /// Runs a request on a reader. Of several statements all see the same state.
+    fn read(&self, reader: &Connection, request: &Request, until: Instant) -> Result<Vec<Outcome>, Stop> {
+        if Instant::now() >= request.until {
+            return Err(QueryError::QueuedTooLong.into());
+        }
+        let run = Run {
+            connection: reader,
+            plans: &self.plans,
+            reader: Some(State {
+                last_row_id: self.last_row_id.load(Ordering::Relaxed),
+                ..self.committed().state
+            }),
+            format: request.format,
+            answer_size: self.limits.answer_size,
+            until,
+            effects: Effects::default(),
+        };
+        if self.plans.is_one_statement(&request.statements) {
+            return run.request(&request.statements);
+        }
+        let own = |sql: &str| -> Result<(), QueryError> {
+            let mut statement = reader.prepare_cached(sql).map_err(QueryError::from_sqlite)?;
+            statement.execute([]).map(drop).map_err(QueryError::from_sqlite)
+        };
+        own("BEGIN")?;
+        let outcomes = run.request(&request.statements);
+        own("COMMIT")?;
+        outcomes
+    }
+
+    /// Runs `work` on the writer, inside the transaction that its job has, and leaves the connection as it was.
+    pub(crate) fn run<T, E: From<QueryError>>(
+        &self,
+        writer: &Connection,
+        format: Format,
+        until: Instant,
+        work: impl FnOnce(&Run<'_>) -> Result<T, E>,
+    ) -> Result<(T, Committed), E> {
+        if Instant::now() >= until {
+            return Err(QueryError::QueuedTooLong.into());
+        }
+        let run = Run {
+            connection: writer,
+            plans: &self.plans,
+            reader: None,
+            format,
+            answer_size: self.limits.answer_size,
+            until,
+            effects: Effects::default(),
+        };
+        let ran = work(&run);
+        self.last_row_id.store(writer.last_insert_rowid(), Ordering::Relaxed);
+        if run.effects.pragma.get() {
+            writer.execute_batch(DEFAULTS).map_err(QueryError::from_sqlite)?;
+        }
+        if run.effects.risky_schema.get() {
+            self.risky_schema.store(true, Ordering::Relaxed);
+        }
+        let schema = run.effects.schema.get();
+        if schema {
+            // And again after the commit, for what readers learn until then; this is for a caller that goes away.
+            self.plans.forget();
+        }
+        let value = ran?;
+        let committed = Committed {
+            commits: self.ran.fetch_add(1, Ordering::Relaxed) + 1,
+            state: state(writer).map_err(QueryError::from_sqlite)?,
+            schema,
+        };
+        Ok((value, committed))
+    }
+
+    fn committed(&self) -> Committed {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit(&self, new: Committed) {
+        if new.schema {
+            self.plans.forget();
+        }
+        let mut last = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Answers of one group may be taken in any order.
+        if new.commits >= last.commits {
+            *last = new;
+        }
+    }
+}

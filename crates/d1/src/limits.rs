@@ -1,0 +1,28 @@
+use std::time::Duration;
+
+/// What a database refuses. The defaults are Cloudflare's where Cloudflare has the limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From arrival to answer, waiting included.
+    pub request_time: Duration,
+    /// Bytes of the database file.
+    pub database_size: u64,
+    /// Bytes of one answer as JSON. Cloudflare's limit is the 128 MB of the isolate that runs a database.
+    pub answer_size: usize,
+    /// Writes that may wait.
+    pub queue: usize,
+    /// Requests that may read at once.
+    pub readers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_time: Duration::from_secs(30),
+            database_size: 10_000_000_000,
+            answer_size: 128_000_000,
+            queue: 1024,
+            readers: 4,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Running the statements of one request on one connection, inside a transaction that the caller made.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rusqlite::{Connection, Statement as Prepared, StatementStatus};
+use selvedge_sqlite::policy;
+
+use crate::plan::{Known, Plan, Plans};
+use crate::split::split;
+use crate::{Format, Meta, Outcome, Param, QueryError, Statement, Timings, rows};
+
+/// Why a run ended early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A reader found a statement that only the writer may run. Nothing has happened.
+    NeedsWriter,
+    Failed(QueryError),
+}
+
+impl From<QueryError> for Stop {
+    fn from(error: QueryError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Stop {
+    /// On the writer there is nowhere else to go.
+    pub(crate) fn on_writer(self) -> QueryError {
+        match self {
+            Self::Failed(error) => error,
+            Self::NeedsWriter => QueryError::Storage(selvedge_sqlite::Error::Closed),
+        }
+    }
+}
+
+/// What only the writer's connection knows, for the answers of readers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) last_row_id: i64,
+    /// Bytes of the database file.
+    pub(crate) size: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) plans: &'a Plans,
+    /// `None` on the writer, which asks its connection.
+    pub(crate) reader: Option<State>,
+    pub(crate) format: Format,
+    pub(crate) answer_size: usize,
+    pub(crate) until: Instant,
+    pub(crate) effects: Effects,
+}
+
+/// What the statements that ran, or began to run, may leave behind.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Settings of the connection.
+    pub(crate) pragma: Cell<bool>,
+    /// A new schema.
+    pub(crate) schema: Cell<bool>,
+    /// A schema that makes harmless statements risky.
+    pub(crate) risky_schema: Cell<bool>,
+}
+
+impl Effects {
+    fn expect(&self, plan: &Plan) {
+        self.pragma.set(self.pragma.get() || plan.pragma);
+        self.schema.set(self.schema.get() || plan.schema);
+        self.risky_schema.set(self.risky_schema.get() || (plan.schema && plan.risky));
+    }
+}
+
+/// What running one piece of SQL gave.
+struct Piece {
+    rows: Vec<u8>,
+    read: u64,
+    written: u64,
+    on_writer: bool,
+    plan: Arc<Plan>,
+}
+
+impl Run<'_> {
+    /// Runs all of them, or fails at the first that fails.
+    pub(crate) fn request(&self, statements: &[Statement]) -> Result<Vec<Outcome>, Stop> {
+        let mut after = self.state()?;
+        let mut outcomes = Vec::with_capacity(statements.len());
+        let mut size = 0;
+        for statement in statements {
+            let Some(outcome) = self.statement(statement, &mut after)? else { continue };
+            size += outcome.rows.len();
+            if size > self.answer_size {
+                return Err(QueryError::AnswerTooLarge.into());
+            }
+            outcomes.push(outcome);
+        }
+        if outcomes.is_empty() { Err(QueryError::NoStatements.into()) } else { Ok(outcomes) }
+    }
+
+    /// `None` for comments.
+    fn statement(&self, statement: &Statement, state: &mut State) -> Result<Option<Outcome>, Stop> {
+        let started = Instant::now();
+        let changes = self.connection.total_changes();
+        let before = *state;
+        let Some(done) = self.pieces(statement)? else { return Ok(None) };
+        let changes = self.connection.total_changes() - changes;
+        if done.on_writer {
+            *state = self.state()?;
+        }
+        let duration = started.elapsed().as_secs_f64() * 1000.0;
+        let meta = Meta {
+            served_by: "selvedge",
+            served_by_primary: true,
+            total_attempts: 1,
+            timings: Timings { sql_duration_ms: duration },
+            duration,
+            changes,
+            last_row_id: state.last_row_id,
+            changed_db: changes > 0 || before.last_row_id != state.last_row_id || before.size != state.size,
+            size_after: state.size,
+            rows_read: done.read,
+            rows_written: done.written,
+        };
+        Ok(Some(Outcome { rows: done.rows, meta }))
+    }
+
+    fn pieces(&self, statement: &Statement) -> Result<Option<Piece>, Stop> {
+        let Statement { sql, params } = statement;
+        match self.plans.get(sql) {
+            Some(Known::Nothing) => return Ok(None),
+            Some(Known::One(range, plan)) => {
+                return self.piece(&sql[range.clone()], range.start, Some(plan), params).map(Some);
+            }
+            Some(Known::Several(_)) | None => {}
+        }
+        let pieces = split(sql);
+        let Some((last, others)) = pieces.split_last() else {
+            self.plans.remember(sql, Known::Nothing);
+            return Ok(None);
+        };
+        if others.is_empty() {
+            let done = self.piece(last.sql, last.lead, None, params)?;
+            let range = last.start..last.start + last.sql.len();
+            self.plans.remember(sql, Known::One(range, Arc::clone(&done.plan)));
+            return Ok(Some(done));
+        }
+        let (mut read, mut written, mut on_writer) = (0, 0, false);
+        for other in others {
+            let done = self.piece(other.sql, other.lead, None, &[]).map_err(|stop| match stop {
+                Stop::Failed(QueryError::Bindings) => QueryError::BindingsNotLast.into(),
+                stop => stop,
+            })?;
+            (read, written, on_writer) =
+                (read + done.read, written + done.written, on_writer || done.on_writer);
+        }
+        let mut done = self.piece(last.sql, last.lead, None, params)?;
+        done.read += read;
+        done.written += written;
+        done.on_writer |= on_writer;
+        self.plans.remember(sql, Known::Several(done.on_writer));
+        Ok(Some(done))
+    }
+
+    /// Runs one statement, which has `lead` bytes before it for errors to count. A text without a plan is prepared for this once and not kept: the cache of prepared
+    /// statements also holds our own, so a user's text may only go there when it is known to be allowed.
+    fn piece(
+        &self,
+        sql: &str,
+        lead: usize,
+        plan: Option<Arc<Plan>>,
+        params: &[Param],
+    ) -> Result<Piece, Stop> {
+        let refused = |error| refused(error, lead);
+        let reserved = self.reserved_names(sql)?;
+        let changes = self.connection.total_changes();
+        let (rows, read, plan) = policy::as_user(self.until, || match plan {
+            Some(plan) if plan.on_writer && self.reader.is_some() => Err(Stop::NeedsWriter),
+            Some(plan) => {
+                let mut prepared = self.connection.prepare_cached(sql).map_err(refused)?;
+                self.effects.expect(&plan);
+                let (rows, read) = self.step(&mut prepared, params)?;
+                Ok((rows, read, plan))
+            }
+            None => {
+                let mut prepared = self.connection.prepare(sql).map_err(refused)?;
+                let seen = policy::seen();
+                let plan = Arc::new(Plan::new(self.connection, sql, prepared.readonly(), &seen));
+                if plan.on_writer && self.reader.is_some() {
+                    self.plans.remember(sql, Known::One(0..sql.len(), plan));
+                    return Err(Stop::NeedsWriter);
+                }
+                self.effects.expect(&plan);
+                let (rows, read) = self.step(&mut prepared, params)?;
+                Ok((rows, read, plan))
+            }
+        })?;
+        if reserved != self.reserved_names(sql)? {
+            return Err(QueryError::Sql("not authorized: SQLITE_AUTH".to_owned()).into());
+        }
+        let changes = self.connection.total_changes() - changes;
+        let read = if plan.finds { read.max(changes) } else { read };
+        Ok(Piece { rows, read, written: changes * plan.written_per_change, on_writer: plan.on_writer, plan })
+    }
+
+    fn step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, u64), QueryError> {
+        if prepared.parameter_count() != params.len() {
+            return Err(QueryError::Bindings);
+        }
+        for (at, param) in params.iter().enumerate() {
+            prepared.raw_bind_parameter(at + 1, param).map_err(QueryError::from_sqlite)?;
+        }
+        prepared.reset_status(StatementStatus::FullscanStep);
+        let (rows, count) = rows::collect(prepared, self.format, self.answer_size)?;
+        let scanned = u64::try_from(prepared.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
+        Ok((rows, count.max(scanned)))
+    }
+
+    /// See [`policy::reserved_names`]; 0 for everything but `ALTER`.
+    fn reserved_names(&self, sql: &str) -> Result<i64, QueryError> {
+        if sql.get(..5).is_none_or(|word| !word.eq_ignore_ascii_case("alter")) {
+            return Ok(0);
+        }
+        policy::reserved_names(self.connection).map_err(QueryError::from_sqlite)
+    }
+
+    fn state(&self) -> Result<State, QueryError> {
+        match self.reader {
+            Some(state) => Ok(state),
+            None => state(self.connection).map_err(QueryError::from_sqlite),
+        }
+    }
+}
+
+/// What the writer's connection knows now.
+pub(crate) fn state(writer: &Connection) -> rusqlite::Result<State> {
+    let mut pages = writer.prepare_cached("PRAGMA page_count")?;
+    let pages: i64 = pages.query_row([], |row| row.get(0))?;
+    let mut page_size = writer.prepare_cached("PRAGMA page_size")?;
+    let page_size: i64 = page_size.query_row([], |row| row.get(0))?;
+    Ok(State { last_row_id: writer.last_insert_rowid(), size: (pages * page_size).unsigned_abs() })
+}
+
+/// The error of a statement that could not be prepared.
+fn refused(error: rusqlite::Error, lead: usize) -> QueryError {
+    if policy::seen().transaction { QueryError::Transaction } else { QueryError::at(error, lead) }
+}

@@ -1,0 +1,49 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use selvedge_base::{SharedClock, path_component};
+use tokio::sync::Mutex;
+
+use crate::{Database, Error, Limits, Result};
+
+/// A directory of databases: `<id>/db.sqlite` for each. One process opens it at a time.
+#[derive(Clone)]
+pub struct Store {
+    directory: Arc<Path>,
+    clock: SharedClock,
+    limits: Limits,
+    databases: Arc<Mutex<HashMap<String, Database>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens `directory`, creating it when missing.
+    pub fn open(directory: &Path, clock: SharedClock, limits: Limits) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(|source| {
+            Error::Open(selvedge_sqlite::Error::Directory { path: directory.to_owned(), source })
+        })?;
+        Ok(Self { directory: directory.into(), clock, limits, databases: Arc::default() })
+    }
+
+    /// The database of that id, created when it is not there yet. Asking again gives the same one.
+    pub async fn database(&self, id: &str) -> Result<Database> {
+        let mut databases = self.databases.lock().await;
+        if let Some(open) = databases.get(id) {
+            return Ok(open.clone());
+        }
+        let path = self.directory.join(path_component(id)).join("db.sqlite");
+        let (clock, limits) = (Arc::clone(&self.clock), self.limits);
+        let opening = tokio::task::spawn_blocking(move || Database::open(&path, &*clock, limits));
+        let database = opening.await.map_err(|_| Error::Stopped)??;
+        database.begin().await?;
+        databases.insert(id.to_owned(), database.clone());
+        Ok(database)
+    }
+}

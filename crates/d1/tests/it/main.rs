@@ -1,0 +1,8 @@
+//! The engine as a library.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod atomicity;
+mod interleaving;
+mod migrations;
+mod queries;
+mod support;
