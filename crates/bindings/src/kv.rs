@@ -1,10 +1,167 @@
-use http::{Request, Response, StatusCode};
+//! KV as workerd's `kvNamespace` binding speaks it.
+//!
+//! A key is one percent-encoded path segment: `GET`, `PUT` and `DELETE /<key>`. `GET /` lists, `POST /bulk/get`
+//! reads several keys. What user code sees of a refusal is the reason phrase of the status line.
+
+mod bulk;
+mod reply;
+mod target;
+
+use std::io;
+
+use futures_util::TryStreamExt as _;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
-use selvedge_kv::Namespace;
+use selvedge_kv::{Error, ListOptions, Namespace, PutOptions, Refusal};
 
 use crate::body::{self, Body};
+use target::{Query, decode_key};
 
-pub(crate) async fn handle(_namespace: &Namespace, mut request: Request<Incoming>) -> Response<Body> {
-    body::drain(request.body_mut()).await;
-    body::empty(StatusCode::NOT_IMPLEMENTED)
+const METADATA: &str = "cf-kv-metadata";
+
+pub(crate) async fn handle(namespace: &Namespace, request: Request<Incoming>) -> Response<Body> {
+    let (parts, mut body) = request.into_parts();
+    let answer = answer(namespace, &parts, &mut body).await;
+    body::drain(&mut body).await;
+    answer.unwrap_or_else(|problem| problem.reply())
+}
+
+async fn answer(
+    namespace: &Namespace,
+    parts: &Parts,
+    body: &mut Incoming,
+) -> Result<Response<Body>, Problem> {
+    let query = Query::new(parts.uri.query().unwrap_or(""));
+    // The path as it came: a key may be called `bulk/get`, which is `/bulk%2Fget`.
+    match (&parts.method, parts.uri.path()) {
+        (&Method::GET, "/") => list(namespace, query).await,
+        (&Method::GET, path) => get(namespace, &decode_key(path)?, query).await,
+        (&Method::PUT, path) => put(namespace, &decode_key(path)?, query, parts, body).await,
+        (&Method::DELETE, path) => {
+            namespace.delete(&decode_key(path)?).await?;
+            Ok(body::empty(StatusCode::OK))
+        }
+        (&Method::POST, "/bulk/get") => bulk::get(namespace, body).await,
+        _ => Err(Problem::Method),
+    }
+}
+
+async fn get(namespace: &Namespace, key: &str, query: Query<'_>) -> Result<Response<Body>, Problem> {
+    if let Some(given) = query.find("cache_ttl")? {
+        check_cache_ttl(namespace, &given)?;
+    }
+    let found = namespace.get_with_metadata(key).await?;
+    Ok(found.map_or_else(|| body::empty(StatusCode::NOT_FOUND), reply::entry))
+}
+
+async fn put(
+    namespace: &Namespace,
+    key: &str,
+    query: Query<'_>,
+    parts: &Parts,
+    body: &mut Incoming,
+) -> Result<Response<Body>, Problem> {
+    let metadata = match parts.headers.get(METADATA) {
+        // Raw UTF-8, which `HeaderValue::to_str` would not take.
+        Some(value) => {
+            Some(str::from_utf8(value.as_bytes()).map_err(|_| Problem::NotUtf8("metadata"))?.to_owned())
+        }
+        None => None,
+    };
+    let expiration_ttl = match query.find("expiration_ttl")? {
+        Some(given) => Some(given.parse().map_err(|_| Refusal::ExpirationTtlNotPositive { given })?),
+        None => None,
+    };
+    let expiration = match query.find("expiration")? {
+        // The other form wins, whatever this one says.
+        Some(given) if expiration_ttl.is_none() => {
+            Some(given.parse().map_err(|_| Refusal::ExpirationPast { given })?)
+        }
+        _ => None,
+    };
+    let options = PutOptions { expiration, expiration_ttl, metadata, length: body.size_hint().exact() };
+    let value = BodyDataStream::new(body).map_err(io::Error::other);
+    namespace.put_stream(key, value, &options).await?;
+    Ok(body::empty(StatusCode::OK))
+}
+
+async fn list(namespace: &Namespace, query: Query<'_>) -> Result<Response<Body>, Problem> {
+    let limit = match query.find("key_count_limit")? {
+        Some(given) => {
+            // Cloudflare names what its `parseInt` made of it.
+            let not = |_| Refusal::ListLimitNotPositive { given: "NaN".to_owned() };
+            Some(given.parse().map_err(not)?)
+        }
+        None => None,
+    };
+    let (prefix, cursor) = (query.find("prefix")?, query.find("cursor")?);
+    let options = ListOptions { prefix: prefix.as_deref().unwrap_or(""), limit, cursor: cursor.as_deref() };
+    Ok(reply::page(&namespace.list(&options).await?))
+}
+
+/// There is no cache between the namespace and its readers, but what asks for one must be well-formed.
+fn check_cache_ttl(namespace: &Namespace, given: &str) -> Result<(), Problem> {
+    let limits = namespace.limits();
+    let not = |_| Refusal::CacheTtlTooShort { given: given.to_owned(), least: limits.min_cache_ttl };
+    Ok(limits.check_cache_ttl(given.parse().map_err(not)?)?)
+}
+
+/// Why there is no answer of the kind that was asked for.
+#[derive(Debug)]
+enum Problem {
+    Engine(Error),
+    /// What is not UTF-8 although it must be, or is not percent-encoded UTF-8.
+    NotUtf8(&'static str),
+    BulkNotJson,
+    BulkTooLong,
+    Method,
+}
+
+impl From<Error> for Problem {
+    fn from(failed: Error) -> Self {
+        Self::Engine(failed)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(no: Refusal) -> Self {
+        Self::Engine(no.into())
+    }
+}
+
+impl Problem {
+    fn reply(&self) -> Response<Body> {
+        let (status, reason) = match self {
+            Self::Engine(Error::Refused(no)) => {
+                (StatusCode::from_u16(no.status()).unwrap_or(StatusCode::BAD_REQUEST), no.to_string())
+            }
+            Self::Engine(Error::Sender(error)) => {
+                tracing::debug!(%error, "a value did not arrive whole");
+                (StatusCode::BAD_REQUEST, "The value did not arrive whole.".to_owned())
+            }
+            Self::Engine(error) if error.is_disk_full() => {
+                tracing::error!(%error, "the disk is full");
+                (StatusCode::INSUFFICIENT_STORAGE, "The disk is full: nothing was stored.".to_owned())
+            }
+            Self::Engine(error) => {
+                let source = std::error::Error::source(error).map(ToString::to_string);
+                tracing::error!(%error, source, "a KV operation failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.".to_owned())
+            }
+            Self::NotUtf8("key") => (StatusCode::BAD_REQUEST, "Could not URL-decode key name".to_owned()),
+            Self::NotUtf8(what) => (StatusCode::BAD_REQUEST, format!("The {what} must be UTF-8.")),
+            Self::BulkNotJson => (
+                StatusCode::BAD_REQUEST,
+                "A bulk get must be JSON with a list of strings called \"keys\".".to_owned(),
+            ),
+            Self::BulkTooLong => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "The list of keys is too long to be read.".to_owned())
+            }
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed".to_owned()),
+        };
+        body::refusal(status, &reason)
+    }
 }

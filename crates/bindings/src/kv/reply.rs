@@ -1,0 +1,109 @@
+//! Replies as the runtime reads them.
+
+use bytes::BytesMut;
+use futures_util::stream;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use selvedge_kv::{Entry, Page, Value};
+use serde::Serialize;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+
+use super::METADATA;
+use crate::body::{self, Body};
+
+/// Bytes of a value file that are in memory at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// The value as the body; never with a content encoding, which the runtime would undo.
+pub(super) fn entry(entry: Entry) -> Response<Body> {
+    let mut response = match entry.value {
+        Value::Inline(bytes) => Response::new(body::full(bytes)),
+        Value::File { file, len } => {
+            let mut response = Response::new(stream_file(file, len));
+            response.headers_mut().insert(header::CONTENT_LENGTH, len.into());
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    if let Some(at) = entry.expiration {
+        headers.insert("cf-expiration", at.into());
+    }
+    if let Some(value) = entry.metadata.and_then(|metadata| HeaderValue::try_from(one_line(&metadata)).ok()) {
+        headers.insert(METADATA, value);
+    }
+    response
+}
+
+/// The same JSON without the characters that a header cannot carry. JSON has them as spacing only, but for
+/// DEL, which a string may hold.
+fn one_line(json: &str) -> String {
+    json.replace('\u{7f}', "\\u007f").replace(|c: char| c.is_ascii_control(), " ")
+}
+
+fn stream_file(mut file: File, len: u64) -> Body {
+    file.set_max_buf_size(CHUNK);
+    let chunks = stream::try_unfold((file, len), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let size = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let mut chunk = BytesMut::with_capacity(size);
+        if file.read_buf(&mut chunk).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let left = left.saturating_sub(chunk.len() as u64);
+        Ok(Some((Frame::data(chunk.freeze()), (file, left))))
+    });
+    StreamBody::new(chunks).boxed_unsync()
+}
+
+#[derive(Serialize)]
+struct PageFields<'a> {
+    keys: Vec<KeyFields<'a>>,
+    list_complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct KeyFields<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<u64>,
+    /// A string that holds JSON: the runtime parses it once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a str>,
+}
+
+pub(super) fn page(page: &Page) -> Response<Body> {
+    let keys = page.keys.iter().map(|key| KeyFields {
+        name: &key.name,
+        expiration: key.expiration,
+        metadata: key.metadata.as_deref(),
+    });
+    let cursor = page.cursor.as_deref();
+    let fields = PageFields { keys: keys.collect(), list_complete: cursor.is_none(), cursor };
+    json(&fields)
+}
+
+pub(super) fn json(value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => body::json(StatusCode::OK, bytes),
+        Err(error) => {
+            tracing::error!(%error, "a reply could not be written as JSON");
+            body::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The reply could not be written.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_on_one_line_is_the_same_json() {
+        assert_eq!(one_line("{\r\n\t\"a\": \"\u{7f}é\"}"), r#"{   "a": "\u007fé"}"#);
+    }
+}
