@@ -1,0 +1,12 @@
+//! The front door as clients meet it, in front of real workerd processes and of sockets that misbehave.
+
+mod client;
+mod exceptions;
+mod heads;
+mod http2;
+mod limits;
+mod setup;
+mod stopping;
+mod streaming;
+mod swapping;
+mod websockets;
