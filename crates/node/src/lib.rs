@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The one place where the parts meet: a project, the storage engines, the protocols, workerd and the front
+//! door become a running node.
+//!
+//! The CLI is one caller; tests start nodes in-process through the same door.
+
+mod data;
+mod dev;
+mod exceptions;
+mod release;
+mod report;
+mod storage;
+mod supervise;
+mod watch;
+
+pub use data::DataError;
+pub use dev::{Dev, DevError, DevOptions};
+pub use release::ReleaseError;
+pub use report::{Failed, Level, Notice, Report};
+pub use storage::StorageError;

@@ -60,11 +60,12 @@ struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
+    /// In wrangler's order, so that a name can be let go of and taken again in one migration.
     fn migrate(&mut self, migration: &Migration) {
+        migration.deleted_classes.iter().for_each(|class| self.delete(class));
+        migration.renamed_classes.iter().for_each(|(from, to)| self.rename(from, to));
         migration.new_classes.iter().for_each(|class| self.create(class, false));
         migration.new_sqlite_classes.iter().for_each(|class| self.create(class, true));
-        migration.renamed_classes.iter().for_each(|(from, to)| self.rename(from, to));
-        migration.deleted_classes.iter().for_each(|class| self.delete(class));
     }
 
     fn reconcile(&mut self, exports: &BTreeMap<String, ObjectExport>, recorded: &[ObjectClass]) {
@@ -129,9 +130,10 @@ impl Ledger<'_> {
     fn delete(&mut self, class: &str) {
         match self.live.remove(class) {
             Some(known) => self.outcome.deleted.push(known.unique_key),
-            None => self.outcome.warnings.push(format!(
-                "the Durable Object class {class} is deleted, but nothing created it before"
-            )),
+            None => self
+                .outcome
+                .warnings
+                .push(format!("the Durable Object class {class} is deleted, but nothing created it before")),
         }
     }
 
@@ -178,10 +180,15 @@ mod tests {
         let outcome = replay(vec![
             Migration { new_classes: strings(&["Room", "Seat"]), ..migration("v1") },
             Migration { renamed_classes: vec![("Room".to_owned(), "Hall".to_owned())], ..migration("v2") },
-            Migration { deleted_classes: strings(&["Seat"]), ..migration("v3") },
-            Migration { new_classes: strings(&["Room", "Seat"]), ..migration("v4") },
+            Migration { new_classes: strings(&["Room"]), ..migration("v3") },
+            Migration {
+                deleted_classes: strings(&["Seat"]),
+                new_classes: strings(&["Seat"]),
+                ..migration("v4")
+            },
         ]);
-        let keys: Vec<_> = outcome.classes.iter().map(|c| (c.class.as_str(), c.unique_key.as_str())).collect();
+        let keys: Vec<_> =
+            outcome.classes.iter().map(|c| (c.class.as_str(), c.unique_key.as_str())).collect();
         assert_eq!(keys, [("Hall", "app-Room"), ("Room", "app-Room-2"), ("Seat", "app-Seat-2")]);
         assert_eq!(outcome.deleted, ["app-Seat"]);
     }
@@ -218,7 +225,8 @@ mod tests {
     #[test]
     fn exports_delete_by_tombstone_only() {
         let room = ObjectClass { class: "Room".to_owned(), unique_key: "app-Room".to_owned(), sqlite: true };
-        let silent = settle("app", &ObjectLifecycle::Exports(BTreeMap::new()), std::slice::from_ref(&room), &[]);
+        let silent =
+            settle("app", &ObjectLifecycle::Exports(BTreeMap::new()), std::slice::from_ref(&room), &[]);
         assert!(silent.deleted.is_empty());
         assert_eq!(silent.warnings.len(), 1);
         let tombstone = ObjectLifecycle::Exports([("Room".to_owned(), export(ObjectState::Deleted))].into());

@@ -1,0 +1,110 @@
+//! The storage engines of one data directory, and the socket on which workerd reaches them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use selvedge_base::{SharedClock, random_hex};
+use selvedge_bindings::{Registry, Resource};
+use selvedge_catalog::{Catalog, ResourceKind};
+use selvedge_project::Worker;
+use selvedge_workerd::{ResourceName, resource_name};
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+
+use crate::report::{Notice, Report};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error("cannot open the catalog")]
+    Catalog(#[from] selvedge_sqlite::Error),
+    #[error("KV namespace {id}")]
+    Kv { id: String, source: selvedge_kv::Error },
+    #[error("D1 database {id}")]
+    D1 { id: String, source: selvedge_d1::Error },
+    #[error("R2 bucket {id}")]
+    R2 { id: String, source: selvedge_r2::Error },
+    #[error("the migrations of the D1 database {database}")]
+    Migrate { database: String, source: selvedge_d1::MigrateError },
+    #[error("cannot listen on {}", path.display())]
+    Listen { path: PathBuf, source: std::io::Error },
+}
+
+pub(crate) struct Storage {
+    kv: selvedge_kv::Store,
+    d1: selvedge_d1::Store,
+    r2: selvedge_r2::Store,
+    pub(crate) catalog: Catalog,
+    registry: Arc<Registry>,
+    pub(crate) token: String,
+    pub(crate) socket: PathBuf,
+    serving: JoinHandle<()>,
+}
+
+impl Storage {
+    pub(crate) fn open(data: &Path, run: &Path, clock: &SharedClock) -> Result<Self, StorageError> {
+        let catalog = Catalog::open(data)?;
+        let kv =
+            selvedge_kv::Store::open(&data.join("kv"), Arc::clone(clock), selvedge_kv::Limits::default())
+                .map_err(|source| StorageError::Kv { id: "*".to_owned(), source })?;
+        let d1 =
+            selvedge_d1::Store::open(&data.join("d1"), Arc::clone(clock), selvedge_d1::Limits::default())
+                .map_err(|source| StorageError::D1 { id: "*".to_owned(), source })?;
+        let r2 =
+            selvedge_r2::Store::open(&data.join("r2"), Arc::clone(clock), selvedge_r2::Limits::default())
+                .map_err(|source| StorageError::R2 { id: "*".to_owned(), source })?;
+        let socket = run.join("bindings.sock");
+        let listener = UnixListener::bind(&socket)
+            .map_err(|source| StorageError::Listen { path: socket.clone(), source })?;
+        let token = random_hex(&**clock, 32);
+        let registry = Arc::new(Registry::new(token.clone()));
+        let serving = tokio::spawn(selvedge_bindings::serve(listener, Arc::clone(&registry)));
+        Ok(Self { kv, d1, r2, catalog, registry, token, socket, serving })
+    }
+
+    /// Opens everything that the bindings of `worker` stand for.
+    pub(crate) async fn provide(&self, worker: &Worker) -> Result<(), StorageError> {
+        for namespace in &worker.kv_namespaces {
+            let id = &namespace.id;
+            let open = self.kv.namespace(id).await;
+            let open = open.map_err(|source| StorageError::Kv { id: id.clone(), source })?;
+            self.registry.insert(resource_name(ResourceName::Kv, id), Resource::Kv(open));
+            self.catalog.name_resource(ResourceKind::Kv, id, &namespace.binding).await?;
+        }
+        for database in &worker.d1_databases {
+            let id = &database.id;
+            let open = self.d1.database(id).await;
+            let open = open.map_err(|source| StorageError::D1 { id: id.clone(), source })?;
+            self.registry.insert(resource_name(ResourceName::D1, id), Resource::D1(open));
+            self.catalog.name_resource(ResourceKind::D1, id, &database.name).await?;
+        }
+        for bucket in &worker.r2_buckets {
+            let name = &bucket.bucket;
+            let open = self.r2.bucket(name).await;
+            let open = open.map_err(|source| StorageError::R2 { id: name.clone(), source })?;
+            self.registry.insert(resource_name(ResourceName::R2, name), Resource::R2(open));
+            self.catalog.name_resource(ResourceKind::R2, name, name).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies what is in the migrations directories of the D1 databases of `worker`.
+    pub(crate) async fn migrate(&self, worker: &Worker, report: &dyn Report) -> Result<(), StorageError> {
+        for database in worker.d1_databases.iter().filter(|d| d.migrations_dir.is_dir()) {
+            let open = self.d1.database(&database.id).await;
+            let open = open.map_err(|source| StorageError::D1 { id: database.id.clone(), source })?;
+            let applied = open.migrate(&database.migrations_dir, &database.migrations_table).await;
+            let files = applied
+                .map_err(|source| StorageError::Migrate { database: database.name.clone(), source })?;
+            if !files.is_empty() {
+                report.notice(Notice::Migrated { database: database.name.clone(), files });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
