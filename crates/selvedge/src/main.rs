@@ -1,1 +1,28 @@
-fn main() {}
+//! The `selvedge` command: words in, words out. What it does is in the other crates.
+
+mod arguments;
+mod console;
+mod dev;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+/// Something the user asked for did not work.
+const FAILED: u8 = 1;
+/// The command line or the project's config is wrong; clap uses the same number.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    console::log_to_stderr(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return console::failure(&error, FAILED),
+    };
+    match arguments.command {
+        Command::Dev(dev) => runtime.block_on(dev::run(dev)),
+    }
+}

@@ -1,0 +1,70 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Cloudflare Workers and their storage, on your own machine.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Say more about what happens inside.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Dev(DevArguments),
+}
+
+/// Serve a project with real storage, and rebuild it on every change.
+///
+/// Finds wrangler.json, wrangler.jsonc or wrangler.toml in DIR or above it, bundles the Worker, starts it on
+/// workerd and serves it. What the Worker stores is kept in .selvedge beside the config.
+#[derive(Args, Debug)]
+pub(crate) struct DevArguments {
+    /// The project's directory.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+
+    /// Use this config file; several make an app of several Workers, the first of which is served.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+
+    /// Use this environment of the config.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+
+    /// Listen on this port; 0 takes a free one.
+    #[arg(long, short, default_value_t = 8787)]
+    pub(crate) port: u16,
+
+    /// Listen on this address.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) ip: IpAddr,
+
+    /// Keep the data here instead of in .selvedge beside the config.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) persist_to: Option<PathBuf>,
+
+    /// Do not apply D1 migrations at the start and on changes.
+    #[arg(long)]
+    pub(crate) no_migrations: bool,
+
+    /// Refuse request bodies larger than this many bytes; 0 takes any.
+    #[arg(long, value_name = "BYTES", default_value_t = 500_000_000)]
+    pub(crate) body_limit: u64,
+
+    /// Allow the project's own experimental compatibility flags.
+    #[arg(long)]
+    pub(crate) experimental: bool,
+
+    /// When stopping, give requests in flight this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub(crate) drain: u64,
+}
