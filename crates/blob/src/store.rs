@@ -58,14 +58,13 @@ impl Store {
     pub async fn create(&self) -> io::Result<Writer> {
         let id = BlobId(random_hex(&*self.clock, 16));
         let temporary = self.root.join("tmp").join(id.as_str());
-        let file = std::fs::OpenOptions::new();
-        let file = spawn_blocking({
-            let temporary = temporary.clone();
-            let mut options = file;
-            move || options.write(true).create_new(true).open(temporary)
-        })
-        .await??;
-        Ok(Writer { file: Some(file), temporary, place: self.path(&id), id, pending: Vec::new() })
+        let place = self.path(&id);
+        // Made where the file is made: when the caller goes away meanwhile, it is dropped there.
+        let writer = spawn_blocking(move || {
+            let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+            Ok(Writer { file: Some(file), temporary, place, id, pending: Vec::new() })
+        });
+        writer.await?
     }
 
     /// Opens a blob for reading. Its bytes stay readable through the returned file even if it is deleted.

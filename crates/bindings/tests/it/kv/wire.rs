@@ -81,7 +81,11 @@ async fn a_refusal_comes_after_the_whole_body_and_keeps_the_connection() {
     let mut sender = service.connect().await;
     let body = vec![7; 26 * MIB];
     for (target, length, expected) in [
-        ("/k?urlencoded=true&expiration_ttl=59", 6 * MIB, "400 Invalid expiration_ttl of 59. Expiration TTL must be at least 60."),
+        (
+            "/k?urlencoded=true&expiration_ttl=59",
+            6 * MIB,
+            "400 Invalid expiration_ttl of 59. Expiration TTL must be at least 60.",
+        ),
         ("/k?urlencoded=true", 26 * MIB, "413 Value length of 27262976 exceeds limit of 26214400."),
         ("/%zz?urlencoded=true", 6 * MIB, "400 Could not URL-decode key name"),
     ] {
@@ -107,7 +111,10 @@ async fn a_stranger_is_refused_after_the_whole_body() {
         put.headers_mut().insert("x-selvedge-resource", resource.parse().unwrap());
         put.headers_mut().insert("x-selvedge-token", token.parse().unwrap());
         assert_eq!(exchange(&mut sender, put).await.status(), 403);
-        assert_eq!(status(&exchange(&mut sender, request("GET", "/k").body(Full::default()).unwrap()).await), "404 Not Found");
+        assert_eq!(
+            status(&exchange(&mut sender, request("GET", "/k").body(Full::default()).unwrap()).await),
+            "404 Not Found"
+        );
     }
 }
 
@@ -151,7 +158,9 @@ async fn what_is_malformed_is_answered_with_what_is_wrong() {
         assert_eq!(call("POST", "/bulk/get", body).await, bulk, "{body}");
     }
     let mut sender = service.connect().await;
-    for (bytes, expected) in [(&b"\"\xff\""[..], "400 The metadata must be UTF-8."), (b"{", "400 Metadata must be valid JSON.")] {
+    for (bytes, expected) in
+        [(&b"\"\xff\""[..], "400 The metadata must be UTF-8."), (b"{", "400 Metadata must be valid JSON.")]
+    {
         let metadata = HeaderValue::from_bytes(bytes).unwrap();
         let put = request("PUT", "/k").header("cf-kv-metadata", metadata).body(Full::from("v")).unwrap();
         assert_eq!(status(&exchange(&mut sender, put).await), expected);
