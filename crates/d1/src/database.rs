@@ -27,8 +27,7 @@ static SCHEMA: Schema = Schema {
     steps: &[""],
 };
 
-/// Puts back what a user's PRAGMA may have set: Cloudflare lets it last for one request. The connection is
-/// shared with all the others.
+/// Puts back what a user's PRAGMA may have set, as the connection is shared with all other requests.
 const DEFAULTS: &str = "PRAGMA case_sensitive_like = 0; PRAGMA ignore_check_constraints = 0;
     PRAGMA legacy_alter_table = 0; PRAGMA recursive_triggers = 0; PRAGMA reverse_unordered_selects = 0;";
 

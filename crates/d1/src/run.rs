@@ -181,7 +181,7 @@ impl Run<'_> {
             Some(plan) => {
                 let mut prepared = self.connection.prepare_cached(sql).map_err(refused)?;
                 self.effects.expect(&plan);
-                let (rows, read) = self.step(&mut prepared, params)?;
+                let (rows, read) = self.checked_step(&mut prepared, params)?;
                 Ok((rows, read, plan))
             }
             None => {
@@ -193,7 +193,7 @@ impl Run<'_> {
                     return Err(Stop::NeedsWriter);
                 }
                 self.effects.expect(&plan);
-                let (rows, read) = self.step(&mut prepared, params)?;
+                let (rows, read) = self.checked_step(&mut prepared, params)?;
                 Ok((rows, read, plan))
             }
         })?;
@@ -203,6 +203,17 @@ impl Run<'_> {
         let changes = self.connection.total_changes() - changes;
         let read = if plan.finds { read.max(changes) } else { read };
         Ok(Piece { rows, read, written: changes * plan.written_per_change, on_writer: plan.on_writer, plan })
+    }
+
+    /// Runs it, and looks whether SQLite had to prepare it again: a connection hears of a new schema only when it
+    /// runs a statement, and a view may have become one that a reader cannot answer.
+    fn checked_step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, u64), Stop> {
+        let answer = self.step(prepared, params)?;
+        if self.reader.is_some() && policy::seen().connection_state {
+            self.plans.forget();
+            return Err(Stop::NeedsWriter);
+        }
+        Ok(answer)
     }
 
     fn step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, u64), QueryError> {

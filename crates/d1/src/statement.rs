@@ -61,7 +61,8 @@ pub enum Format {
 pub struct Answer {
     /// One for each element of the request that was more than comments.
     pub outcomes: Vec<Outcome>,
-    /// Given when the request came from a session. See the crate's documentation for what it means.
+    /// Given when the request came from a session. It rises with every commit, across restarts too unless the
+    /// machine's clock was set back, and says: at least as new as everything answered before.
     pub bookmark: Option<String>,
 }
 

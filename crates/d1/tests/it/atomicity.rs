@@ -32,13 +32,13 @@ async fn a_batch_that_only_reads_sees_one_state() {
             open.rows("UPDATE t SET n = n + 1").await;
         }
     };
+    // Long enough for a commit to come between.
+    let pause = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT max(i) FROM n";
     let read = async {
         for _ in 0..200 {
-            let both = open
-                .run(vec![sql("SELECT n FROM t", []), sql("SELECT n FROM t -- again", [])])
-                .await
-                .unwrap();
-            assert_eq!(both[0].rows, both[1].rows);
+            let three = vec![sql("SELECT n FROM t", []), sql(pause, []), sql("SELECT n FROM t -- again", [])];
+            let answers = open.run(three).await.unwrap();
+            assert_eq!(answers[0].rows, answers[2].rows);
             tokio::task::yield_now().await;
         }
     };
@@ -101,7 +101,7 @@ async fn what_can_undo_a_whole_transaction_undoes_only_its_own() {
 
 #[tokio::test]
 async fn a_request_past_its_time_ends_and_leaves_nothing() {
-    let limits = Limits { request_time: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { request_time: Duration::from_millis(300), ..Limits::default() };
     let open = open_with(limits).await;
     open.rows("CREATE TABLE t (n)").await;
     let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";

@@ -82,7 +82,9 @@ fn note_write(context: &AuthContext<'_>, seen: &mut Seen, table: &str, change: C
     }
     match (&mut seen.write, change) {
         (None, change) => seen.write = Some(Write { table: table.to_owned(), change }),
-        (Some(Write { table: first, change: Change::Update(columns) }), Change::Update(more)) if first == table => {
+        (Some(Write { table: first, change: Change::Update(columns) }), Change::Update(more))
+            if first == table =>
+        {
             columns.extend(more);
         }
         _ => {}
