@@ -78,7 +78,8 @@ pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
             });
             // No keep-alive timeout: workerd closes idle connections itself, after five seconds.
             let connection = http1::Builder::new()
-                .max_headers(128)
+                // Nobody reads the date, and the runtime makes an object of every header.
+                .auto_date_header(false)
                 .max_buf_size(512 * 1024)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {

@@ -47,6 +47,9 @@ pub(crate) fn diagnostics(text: &str) {
 /// Notices that may wait to be printed. A terminal that does not keep up must not hold up requests.
 const WAITING: usize = 16 * 1024;
 
+/// How long what is said may wait for company.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Prints notices in order, on a thread of its own.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -91,8 +94,8 @@ impl Report for Console {
     }
 }
 
-/// Prints until told to end. What is waiting goes out together: under load a line each would cost more than
-/// the request it is about.
+/// Prints until told to end. What is waiting goes out together, and then nothing for a moment: under load, to
+/// wake this thread for every line would cost more than the request it is about.
 fn print_all(waiting: &Receiver<Option<Notice>>, left_out: &AtomicU64) {
     let mut talk = BufWriter::new(anstream::stderr());
     let mut words = BufWriter::new(anstream::stdout());
@@ -116,6 +119,7 @@ fn print_all(waiting: &Receiver<Option<Notice>>, left_out: &AtomicU64) {
         if ends {
             return;
         }
+        std::thread::sleep(PAUSE);
     }
 }
 

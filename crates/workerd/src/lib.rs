@@ -9,9 +9,11 @@ mod tools;
 
 pub use bundle::{Bundle, BundleError, Module, bundle};
 pub use config::{
-    App, AppWorker, ConfigError, HyperdriveTarget, Mode, ResourceName, Sockets, VersionMetadata, resource_name, write,
+    App, AppWorker, ConfigError, HyperdriveTarget, Mode, ResourceName, Sockets, VersionMetadata,
+    resource_name, write,
 };
 pub use process::{
-    Backoff, Event, ExitStatusText, Level, Process, SourceMap, SourceMapError, StartError, StartOptions, kill_leftover,
+    Backoff, Event, ExitStatusText, Level, Process, SourceMap, SourceMapError, StartError, StartOptions,
+    kill_leftover,
 };
 pub use tools::{Bar, Progress, Search, Tool, ToolError, default_cache, install_dependencies, locate};

@@ -33,7 +33,8 @@ async fn platform() -> (Project, Node) {
 #[tokio::test]
 async fn modules_variables_and_node_are_there() {
     let (_project, node) = platform().await;
-    let vars = json!({"greeting": "hello", "limits": {"users": 3, "tags": ["a", "b"]}, "secret": "from .dev.vars"});
+    let vars =
+        json!({"greeting": "hello", "limits": {"users": 3, "tags": ["a", "b"]}, "secret": "from .dev.vars"});
     assert_eq!(node.get("/vars").await.json(), vars);
     assert_eq!(
         node.get("/modules").await.json(),
@@ -80,7 +81,11 @@ async fn the_front_door_says_who_is_calling_and_streams() {
     assert_eq!(teapot.status, 418);
     assert_eq!(teapot.headers.get_all("set-cookie").iter().count(), 2);
     let plain = node.get("/gzip").await;
-    assert!(plain.header("content-encoding").is_empty() && plain.body.len() == 11_000, "{}", plain.body.len());
+    assert!(
+        plain.header("content-encoding").is_empty() && plain.body.len() == 11_000,
+        "{}",
+        plain.body.len()
+    );
     let packed = node.send(Method::GET, "/gzip", &[("accept-encoding", "gzip")], "").await;
     assert_eq!(packed.header("content-encoding"), "gzip");
     let moved = node.get("/redirect").await;
@@ -93,7 +98,11 @@ async fn an_exception_is_shown_with_the_place_in_the_source() {
     let (_project, mut node) = platform().await;
     let page = node.send(Method::GET, "/throw", &[("accept", "text/html")], "").await;
     assert_eq!(page.status, 500);
-    assert!(page.text().contains("the order has no items") && page.text().contains("fails.ts:8"), "{}", page.text());
+    assert!(
+        page.text().contains("the order has no items") && page.text().contains("fails.ts:8"),
+        "{}",
+        page.text()
+    );
     assert!(page.header("content-type").starts_with("text/html"));
     let text = node.get("/throw").await.text();
     assert!(text.contains("the order has no items"), "{text}");
@@ -139,7 +148,8 @@ async fn objects_keep_ids_storage_and_alarms() {
     let by_name = node.get("/ids/name?name=a").await.json();
     assert_eq!(by_name["same"], true);
     let unique_key = std::fs::read_dir(project.path().join(".selvedge/objects")).unwrap();
-    let unique_key = unique_key.map(|e| e.unwrap().file_name().into_string().unwrap()).find(|n| n.starts_with("objects-"));
+    let unique_key =
+        unique_key.map(|e| e.unwrap().file_name().into_string().unwrap()).find(|n| n.starts_with("objects-"));
     assert_eq!(by_name["id"], id_from_name(&unique_key.unwrap_or_else(|| "objects-Thing".to_owned()), "a"));
 
     let unique = node.get("/ids/new").await.json().as_str().unwrap().to_owned();
@@ -151,7 +161,11 @@ async fn objects_keep_ids_storage_and_alarms() {
     assert_eq!(node.post("/thing/a/memory", "").await.text(), "1");
     assert_eq!(node.post("/thing/a/deposit?to=ann&amount=5", "").await.text(), "5");
     let refused = node.post("/thing/a/transfer?from=ann&to=bob&amount=9", "").await;
-    assert!(refused.status == 500 && refused.text().contains("CHECK constraint failed"), "{}", refused.text());
+    assert!(
+        refused.status == 500 && refused.text().contains("CHECK constraint failed"),
+        "{}",
+        refused.text()
+    );
     assert_eq!(node.get("/thing/a/balances").await.json()["ann"], 5);
 
     node.post("/thing/a/alarm?ms=50", "").await;

@@ -26,8 +26,8 @@ pub struct App<'a> {
 /// Unix sockets, by path.
 #[derive(Clone, Debug)]
 pub struct Sockets {
-    /// workerd listens here for requests. `x-selvedge-cf` carries `request.cf` as JSON, and
-    /// `X-Forwarded-Proto` the scheme the client used: whoever is in front must not pass on a client's own.
+    /// workerd listens here for requests. `x-selvedge-cf` carries `request.cf` as JSON: whoever is in front must
+    /// not pass on a client's own.
     pub http: PathBuf,
     /// The storage services listen here.
     pub bindings: PathBuf,

@@ -12,7 +12,7 @@ pub(super) const COMPATIBILITY_DATE: &str = "2026-01-01";
 /// The module that [`console_module`] makes, beside a Worker's main module.
 pub(super) const CONSOLE_MODULE: &str = "selvedge-console.js";
 
-/// Marks the console lines of `worker` the way [`strip_mark`](crate::process) reads them.
+/// Marks the console lines of `worker` the way the reader of the output expects.
 pub(super) fn console_module(worker: &str) -> String {
     ["const worker = ", &quoted(worker), ";\n", include_str!("js/console.js")].concat()
 }

@@ -10,6 +10,8 @@ mod error;
 mod files;
 mod generated;
 mod names;
+#[cfg(test)]
+mod tests;
 mod text;
 mod worker;
 
@@ -75,10 +77,8 @@ fn sockets(app: &App<'_>) -> Result<Value, ConfigError> {
         ("address", Value::Text(unix(&app.sockets.http)?)),
         (
             "http",
-            Value::fields([
-                ("cfBlobHeader", Value::text("x-selvedge-cf")),
-                ("forwardedProtoHeader", Value::text("X-Forwarded-Proto")),
-            ]),
+            // No `forwardedProtoHeader`: workerd would take the header away from the Worker.
+            Value::fields([("cfBlobHeader", Value::text("x-selvedge-cf"))]),
         ),
         ("service", bindings::designator(app, &first.worker.name, None, None)),
     ]);

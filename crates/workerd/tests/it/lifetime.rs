@@ -1,6 +1,6 @@
 //! How processes end.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -161,8 +161,9 @@ fn kill(pid: u32) {
 
 fn watchdog_of(pid: u32) -> u32 {
     let ending = [b"\0sh\0", pid.to_string().as_bytes(), b"\0"].concat();
-    let found = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
-        std::fs::read(PathBuf::from(entry.path()).join("cmdline")).is_ok_and(|line| line.ends_with(&ending))
-    });
+    let found = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .find(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.ends_with(&ending)));
     found.unwrap().file_name().to_str().unwrap().parse().unwrap()
 }

@@ -64,7 +64,7 @@ async fn an_object_and_its_alarm_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_probe_leaves_nothing_behind() {
+async fn a_probe_leaves_the_objects_alone() {
     let lab = Lab { mode: Mode::Probe, ..Lab::new() };
     let running = lab.start(&[with_objects(worker("app", COUNTER), "COUNTER", "Counter", None)]).await;
     assert_eq!(running.get("/add").await.json(), json!(["added"]));

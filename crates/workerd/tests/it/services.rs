@@ -1,6 +1,6 @@
 //! Workers that call each other.
 
-use selvedge_project::ServiceBinding;
+use selvedge_project::{Assets, ServiceBinding};
 use selvedge_workerd::AppWorker;
 use serde_json::json;
 
@@ -80,6 +80,46 @@ async fn a_worker_without_a_default_export_can_be_part_of_an_app() {
     bind(&mut front, "NAMED", "back", Some("Named"), None);
     let running = lab.start(&[front, worker("back", only_named)]).await;
     assert_eq!(running.get("/").await.body, "hello");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_with_assets_is_called_through_them() {
+    let lab = Lab::new();
+    let directory = lab.path().join("public");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("page.txt"), "asset").unwrap();
+    let code = r#"
+        import { WorkerEntrypoint } from "cloudflare:workers";
+        export class Named extends WorkerEntrypoint { props() { return this.ctx.props } }
+        export default class extends WorkerEntrypoint {
+          fetch() { return new Response("script") }
+          rpc(n) { return n + 1 }
+        }
+    "#;
+    let mut site = worker("site", code);
+    site.worker.assets =
+        Some(Assets { directory: directory.clone(), binding: None, config: "{}".to_owned() });
+    let mut pages = worker("pages", "");
+    pages.modules.clear();
+    pages.worker.assets = Some(Assets { directory, binding: None, config: "{}".to_owned() });
+    let code = r#"
+        const text = async (service, path) => (await service.fetch("https://x" + path)).text();
+        export default {
+          async fetch(_, env) {
+            return Response.json([
+              await text(env.SITE, "/page.txt"), await text(env.SITE, "/other"), await env.SITE.rpc(1),
+              await env.NAMED.props(), await text(env.PAGES, "/page.txt"),
+            ]);
+          },
+        };
+    "#;
+    let mut front = worker("front", code);
+    bind(&mut front, "SITE", "site", None, None);
+    bind(&mut front, "NAMED", "site", Some("Named"), Some("[1]"));
+    bind(&mut front, "PAGES", "pages", None, None);
+    let running = lab.start(&[front, site, pages]).await;
+    assert_eq!(running.get("/").await.json(), json!(["asset", "script", 2, [1], "asset"]));
     running.stop().await;
 }
 

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 
 pub(crate) const TOKEN: &str = "s3cret";
 /// Long enough for any machine. What takes this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The pinned workerd, installed if need be.
 pub(crate) async fn workerd() -> PathBuf {
