@@ -13,12 +13,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, watch};
 
+use crate::runtime_stream::RuntimeStream;
 use crate::upload::Upload;
 
 /// workerd closes an idle connection after five seconds; one that is older than this is not used again.
 const IDLE: Duration = Duration::from_secs(4);
 
-pub(crate) type Connection = http1::Connection<TokioIo<UnixStream>, Upload>;
+pub(crate) type Connection = http1::Connection<TokioIo<RuntimeStream>, Upload>;
 
 /// For polling what will be polled again anyway: wakes nobody.
 pub(crate) fn silent() -> Context<'static> {
@@ -136,9 +137,8 @@ impl Backend {
     }
 
     pub(crate) async fn connect(&self) -> io::Result<Link> {
-        let stream = UnixStream::connect(&self.socket).await?;
-        let (sender, connection) =
-            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let stream = TokioIo::new(RuntimeStream::new(UnixStream::connect(&self.socket).await?));
+        let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(io::Error::other)?;
         Ok(Link { sender, connection: Some(Box::new(connection)) })
     }
 

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::task::coop::unconstrained;
 
 use crate::backend::{Link, silent};
 use crate::upload::Upload;
@@ -27,12 +28,11 @@ pub(crate) async fn exchange(
     mut link: Link,
     request: Request<Upload>,
 ) -> Result<(Response<Incoming>, Link), Failure> {
-    // An idle connection learns only now that the runtime has closed it.
+    // Sending wakes whoever drove the connection last, which would be some other client's task.
     link.drive(&mut silent());
-    if link.connection.is_none() {
-        return Err(Failure::NotSent(Box::new(request)));
-    }
-    let mut answer = pin!(link.sender.try_send_request(request));
+    // Without a share of the task's budget: when that is used up, tokio would put the answer off and wake the
+    // task to come back for it, with a waker that does nothing.
+    let mut answer = pin!(unconstrained(link.sender.try_send_request(request)));
     let answer = poll_fn(|cx| {
         if let Some(connection) = &mut link.connection
             && Pin::new(&mut **connection).poll(cx).is_ready()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+    ACCEPT_ENCODING, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use selvedge_base::Clock;
@@ -32,6 +32,7 @@ pub(crate) fn for_runtime(headers: &mut HeaderMap, identity: &Identity, ray: &He
     for name in forged {
         headers.remove(name);
     }
+    join_cookies(headers);
     let forwarded = forwarded_for(headers, &identity.ip);
     let cf = identity.cf(headers.get(ACCEPT_ENCODING));
     headers.reserve(8);
@@ -116,6 +117,17 @@ fn forgeable(name: &str) -> bool {
         [b'x', b'-', ..] => name.starts_with("x-selvedge-"),
         [b't', ..] => name == "true-client-ip",
         _ => false,
+    }
+}
+
+/// HTTP/2 clients may send their cookies apart; in HTTP/1.1 they are one header (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..]))) {
+        headers.insert(COOKIE, joined);
     }
 }
 
@@ -231,6 +243,12 @@ mod tests {
         for gone in ["cf-ipcity", "true-client-ip", "x-selvedge-token"] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
+    }
+
+    #[test]
+    fn cookies_that_came_apart_are_joined() {
+        let headers = rewritten(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod page;
 mod pages;
 mod refused;
 mod reply;
+mod runtime_stream;
 mod send;
 mod settings;
 mod stream;

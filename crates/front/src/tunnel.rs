@@ -64,13 +64,7 @@ async fn ask(shared: &Shared, request: Request<Upload>) -> Result<(Response<Inco
     Ok((response, pass))
 }
 
-async fn tunnel(
-    shared: Arc<Shared>,
-    client: OnUpgrade,
-    runtime: OnUpgrade,
-    pass: Pass,
-    mut ticket: Ticket,
-) {
+async fn tunnel(shared: Arc<Shared>, client: OnUpgrade, runtime: OnUpgrade, pass: Pass, mut ticket: Ticket) {
     let enrolled = shared.connections.enroll();
     enrolled.entry.request_began();
     // A WebSocket has no end to wait for, so any order ends it.

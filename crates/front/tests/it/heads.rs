@@ -156,6 +156,32 @@ async fn what_is_not_http_is_refused() {
 }
 
 #[tokio::test]
+async fn two_ways_to_say_how_long_a_body_is_do_not_smuggle_a_request() {
+    let stand = Stand::new();
+    let door = Door::open(selvedge_front::Settings::default()).await;
+    door.upstream.serve_from(stand.socket.clone());
+    for lengths in
+        ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4"]
+    {
+        let mut client = door.connect().await;
+        let sent = format!("POST / HTTP/1.1\r\nHost: a\r\n{lengths}\r\n\r\n8\r\n12345678\r\n0\r\n\r\n");
+        client.write_all(sent.as_bytes()).await.unwrap();
+        let mut runtime = stand.accept().await;
+        let head = read_head(&mut runtime).await;
+        assert!(
+            head.contains("transfer-encoding: chunked\r\n") && !head.contains("content-length"),
+            "{head}"
+        );
+        let mut body = [0; 18];
+        runtime.read_exact(&mut body).await.unwrap();
+        assert_eq!(&body, b"8\r\n12345678\r\n0\r\n\r\n");
+        answer(&mut runtime, "ok").await;
+        assert_eq!(read_answer(&mut client).await.1, "ok");
+        drop(runtime);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_100_continue_gets_it() {
     let runtime = Runtime::start().await;
     let door = Door::before(&runtime).await;

@@ -1,5 +1,7 @@
 //! The front door as clients meet it, in front of real workerd processes and of sockets that misbehave.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod client;
 mod exceptions;
 mod heads;

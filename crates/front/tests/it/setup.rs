@@ -62,9 +62,11 @@ impl Door {
     }
 }
 
-/// Requests in the log: method, target, status and whether they were complete.
+/// A request in the log: method and target, status, bytes, and whether the answer was complete.
+pub(crate) type Line = (String, Option<StatusCode>, u64, bool);
+
 #[derive(Default)]
-pub(crate) struct Lines(Mutex<Vec<(String, Option<StatusCode>, u64, bool)>>);
+pub(crate) struct Lines(Mutex<Vec<Line>>);
 
 impl RequestLog for Lines {
     fn request(&self, line: &RequestLine<'_>) {
@@ -75,13 +77,18 @@ impl RequestLog for Lines {
 
 impl Lines {
     /// The log once it has `count` lines.
-    pub(crate) async fn lines(&self, count: usize) -> Vec<(String, Option<StatusCode>, u64, bool)> {
+    pub(crate) async fn lines(&self, count: usize) -> Vec<Line> {
         eventually("a line in the log", async || {
             let lines = self.0.lock().unwrap();
             (lines.len() >= count).then(|| lines.clone())
         })
         .await
     }
+}
+
+/// For what comes at once if it comes at all: fails where waiting would never end.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it did not come")
 }
 
 /// Looks until there is something to see; gives up after much longer than it can take.
@@ -193,7 +200,7 @@ impl Stand {
     }
 
     pub(crate) async fn accept(&self) -> UnixStream {
-        self.listener.accept().await.unwrap().0
+        soon(self.listener.accept()).await.unwrap().0
     }
 }
 
@@ -201,7 +208,7 @@ impl Stand {
 pub(crate) async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
+        head.push(soon(stream.read_u8()).await.unwrap());
     }
     String::from_utf8(head).unwrap()
 }

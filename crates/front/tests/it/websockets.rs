@@ -75,7 +75,7 @@ async fn a_swap_closes_websockets_and_does_not_wait_for_them() {
     let door = Door::before(&runtime).await;
     let mut socket = open(&door).await;
     said(&mut socket, Message::text("there")).await;
-    assert_eq!(door.upstream.hold(Duration::from_secs(60)).await, 0);
+    assert_eq!(door.upstream.hold(Duration::from_mins(1)).await, 0);
     assert!(!matches!(socket.next().await, Some(Ok(_))));
 
     // One that is asked for meanwhile waits.

@@ -1,5 +1,6 @@
 // What the tests ask of a Worker, one route each.
 let cancelled = 0;
+let hanging = 0;
 const encode = (text) => new TextEncoder().encode(text);
 
 const routes = {
@@ -34,11 +35,16 @@ const routes = {
     })();
     return new Response(readable);
   },
-  // One line, and then nothing until the client goes away.
+  // A line now and then, until nobody takes it.
   endless: () => {
+    let timer;
     const body = new ReadableStream({
-      start: (controller) => controller.enqueue(encode("line\n")),
+      start: (controller) => {
+        controller.enqueue(encode("line\n"));
+        timer = setInterval(() => controller.enqueue(encode("line\n")), 20);
+      },
       cancel: () => {
+        clearInterval(timer);
         cancelled += 1;
       },
     });
@@ -50,9 +56,11 @@ const routes = {
     return new Response("slow");
   },
   hang: async () => {
+    hanging += 1;
     await scheduler.wait(3_600_000);
     return new Response("never");
   },
+  hanging: () => new Response(String(hanging)),
   empty: () => new Response(null, { status: 204 }),
   unchanged: () => new Response(null, { status: 304, headers: { etag: '"1"' } }),
   cookies: () => {
