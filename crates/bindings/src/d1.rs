@@ -1,5 +1,7 @@
 //! D1 as the runtime's binding speaks it: SQL in JSON, rows in JSON, and always 200.
 
+mod surrogates;
+
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -16,8 +18,6 @@ use crate::body::{self, Body};
 const SESSION_HEADER: &str = "x-cf-d1-session-commit-token";
 /// Bytes of a request. A row of Cloudflare's two megabytes, all BLOB, is about eight as JSON.
 const REQUEST_SIZE: usize = 64 * 1024 * 1024;
-/// Integers beyond this are not what JavaScript meant; up to it they come from `number`, which is a double.
-const SAFE_INTEGER: u64 = 1 << 53;
 
 pub(crate) async fn handle(database: &Database, mut request: Request<Incoming>) -> Response<Body> {
     let is_query = matches!(request.uri().path(), "/query" | "/execute");
@@ -84,6 +84,11 @@ async fn read(body: &mut Incoming) -> Result<Bytes, &'static str> {
 
 /// One statement or an array of them.
 fn parse(body: &[u8]) -> Result<Vec<Statement>, serde_json::Error> {
+    parse_well_formed(body)
+        .or_else(|error| surrogates::replace_lone(body).map_or(Err(error), |body| parse_well_formed(&body)))
+}
+
+fn parse_well_formed(body: &[u8]) -> Result<Vec<Statement>, serde_json::Error> {
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
         let statements: Vec<WireStatement> = serde_json::from_slice(body)?;
         return Ok(statements.into_iter().map(Statement::from).collect());
@@ -130,26 +135,16 @@ impl<'de> Visitor<'de> for ParamVisitor {
         Ok(Param::Integer(value.into()))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the integer is one that a double can hold")]
+    // D1 binds every number as REAL, so that `typeof(?)` and `? / 2` are the same here, and every number is a
+    // double in JavaScript. A column of type INTEGER stores it as an integer again.
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript wrote it, so a double can hold it")]
     fn visit_i64<E>(self, value: i64) -> Result<Param, E> {
-        // D1 binds every number as REAL, so that `typeof(?)` and `? / 2` are the same here. A column of type
-        // INTEGER stores it as an integer again.
-        if value.unsigned_abs() <= SAFE_INTEGER {
-            Ok(Param::Real(value as f64))
-        } else {
-            Ok(Param::Integer(value))
-        }
+        Ok(Param::Real(value as f64))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an integer beyond SQLite's is a double in JavaScript too"
-    )]
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Param, E> {
-        match i64::try_from(value) {
-            Ok(value) => self.visit_i64(value),
-            Err(_) => Ok(Param::Real(value as f64)),
-        }
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript wrote it, so a double can hold it")]
+    fn visit_u64<E>(self, value: u64) -> Result<Param, E> {
+        Ok(Param::Real(value as f64))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Param, E> {

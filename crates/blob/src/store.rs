@@ -2,6 +2,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use selvedge_base::{SharedClock, random_hex};
 use tokio::fs::File;
@@ -21,6 +22,11 @@ impl BlobId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Which of the 256 folders it is in.
+    fn folder(&self) -> u8 {
+        u8::from_str_radix(&self.0[..2], 16).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for BlobId {
@@ -35,6 +41,8 @@ impl fmt::Display for BlobId {
 pub struct Store {
     root: Arc<Path>,
     clock: SharedClock,
+    /// Which of the folders are known to be in `root` on disk, not only in memory.
+    lasting: Arc<[AtomicBool; 256]>,
 }
 
 impl fmt::Debug for Store {
@@ -51,18 +59,30 @@ impl Store {
         for entry in std::fs::read_dir(&temporary)? {
             std::fs::remove_file(entry?.path())?;
         }
-        Ok(Self { root: root.into(), clock })
+        // The way here has to last as long as what is at its end.
+        for directory in root.ancestors().take(4).filter(|d| !d.as_os_str().is_empty()) {
+            sync_directory(directory)?;
+        }
+        Ok(Self { root: root.into(), clock, lasting: Arc::new([const { AtomicBool::new(false) }; 256]) })
     }
 
     /// Starts a new blob.
     pub async fn create(&self) -> io::Result<Writer> {
         let id = BlobId(random_hex(&*self.clock, 16));
         let temporary = self.root.join("tmp").join(id.as_str());
-        let place = self.path(&id);
+        let (place, lasting) = (self.path(&id), Arc::clone(&self.lasting));
         // Made where the file is made: when the caller goes away meanwhile, it is dropped there.
         let writer = spawn_blocking(move || {
             let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-            Ok(Writer { file: Some(file), temporary, place, id, pending: Vec::new() })
+            Ok(Writer {
+                file: Some(file),
+                path: temporary,
+                place,
+                id,
+                lasting,
+                pending: Vec::new(),
+                claimed: false,
+            })
         });
         writer.await?
     }
@@ -87,6 +107,10 @@ impl Store {
 
     /// Removes every blob that `is_live` does not claim, and answers how many there were. Blobs written since
     /// the sweep began are left alone only if `is_live` says so: run it before the store takes writes.
+    ///
+    /// It would also remove what another `Store` on the same directory has written and not yet claimed. Nothing
+    /// here, nor in a `Database` next to it, keeps a second one out, in this process or another: whoever opens
+    /// stores does. In a node that is the lock on the data directory.
     pub fn sweep(&self, mut is_live: impl FnMut(&BlobId) -> io::Result<bool>) -> io::Result<usize> {
         let mut removed = 0;
         for folder in std::fs::read_dir(&self.root)? {
@@ -118,14 +142,19 @@ impl Store {
 /// Bytes gathered before one trip to the disk thread.
 const CHUNK: usize = 1 << 20;
 
-/// A blob being written. Dropped before [`Writer::finish`], it leaves nothing behind.
+/// A blob being written. Dropped before [`Writer::finish`] has given its id away, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Writer {
     file: Option<std::fs::File>,
-    temporary: PathBuf,
+    /// Where the file is.
+    path: PathBuf,
+    /// Where it will be.
     place: PathBuf,
     id: BlobId,
+    lasting: Arc<[AtomicBool; 256]>,
     pending: Vec<u8>,
+    /// Whether somebody else knows the id.
+    claimed: bool,
 }
 
 impl Writer {
@@ -149,32 +178,41 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the blob durable under its id.
-    pub async fn finish(mut self) -> io::Result<BlobId> {
-        self.flush().await?;
-        let file = self.file.take().ok_or_else(|| io::Error::other("an earlier write failed"))?;
-        let (temporary, place) = (self.temporary.clone(), self.place.clone());
-        spawn_blocking(move || {
-            file.sync_all()?;
-            let folder = place.parent().unwrap_or(&place);
-            let new_folder = !folder.is_dir();
-            std::fs::create_dir_all(folder)?;
-            std::fs::rename(&temporary, &place)?;
-            sync_directory(folder)?;
-            match folder.parent() {
-                Some(root) if new_folder => sync_directory(root),
-                _ => Ok(()),
-            }
-        })
-        .await??;
-        Ok(self.id.clone())
+    /// Makes the blob durable under its id. A caller that goes away meanwhile, and so never learns the id, leaves
+    /// nothing behind.
+    pub async fn finish(self) -> io::Result<BlobId> {
+        // The writer goes along, and is dropped over there if nobody waits for it any more.
+        let mut writer = spawn_blocking(move || self.settle()).await??;
+        writer.claimed = true;
+        Ok(writer.id.clone())
+    }
+
+    fn settle(mut self) -> io::Result<Self> {
+        let mut file = self.file.take().ok_or_else(|| io::Error::other("an earlier write failed"))?;
+        file.write_all(&self.pending)?;
+        file.sync_all()?;
+        let folder = self.place.parent().unwrap_or(&self.place);
+        std::fs::create_dir_all(folder)?;
+        std::fs::rename(&self.path, &self.place)?;
+        self.path.clone_from(&self.place);
+        sync_directory(folder)?;
+        // That the folder exists does not say that its own name is on disk: another writer may be about to see
+        // to that, or a run that was killed.
+        let lasting = &self.lasting[usize::from(self.id.folder())];
+        if let (Some(root), false) = (folder.parent(), lasting.load(Ordering::Acquire)) {
+            sync_directory(root)?;
+            lasting.store(true, Ordering::Release);
+        }
+        Ok(self)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // After `finish` the name is gone; an error here leaves a file that the next start removes.
-        let _ = std::fs::remove_file(&self.temporary);
+        if !self.claimed {
+            // An error here leaves a file that the next start or sweep removes.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -184,6 +222,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use selvedge_base::SystemClock;
     use tokio::io::AsyncReadExt as _;
 
@@ -226,6 +266,38 @@ mod tests {
         std::fs::write(directory.path().join("tmp/left-by-a-crash"), b"x").unwrap();
         Store::open(directory.path(), SystemClock::shared()).unwrap();
         assert_eq!(files(directory.path()), 0);
+    }
+
+    #[test]
+    fn a_blob_whose_id_nobody_receives_leaves_nothing() {
+        // One blocking thread, so that what it is given is done in order.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.max_blocking_threads(1).build().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), SystemClock::shared()).unwrap();
+        runtime.block_on(async {
+            for leaves_before_the_rename in [true, false] {
+                let mut writer = store.create().await.unwrap();
+                writer.write(b"whole").await.unwrap();
+                let (release, released) = std::sync::mpsc::channel::<()>();
+                drop(spawn_blocking(move || released.recv()));
+                let mut finishing = Box::pin(writer.finish());
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(finishing.as_mut().poll(&mut context).is_pending());
+                let done = spawn_blocking(|| ());
+                if leaves_before_the_rename {
+                    drop(finishing);
+                    drop(release);
+                    done.await.unwrap();
+                } else {
+                    drop(release);
+                    done.await.unwrap();
+                    assert_eq!(files(directory.path()), 1);
+                    drop(finishing);
+                }
+                assert_eq!(files(directory.path()), 0);
+            }
+        });
     }
 
     #[tokio::test]

@@ -18,10 +18,14 @@ const MISUSED: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     console::log_to_stderr(arguments.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return console::failure(&error, FAILED),
-    };
+    // One core is workerd's: with a thread on each, requests would wander between cores and wake both.
+    let threads =
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1);
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return console::failure(&error, FAILED),
+        };
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
     }

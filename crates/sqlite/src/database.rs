@@ -48,8 +48,12 @@ impl Database {
     /// format.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)
-                .map_err(|source| Error::Directory { path: directory.to_owned(), source })?;
+            let failed = |source| Error::Directory { path: directory.to_owned(), source };
+            std::fs::create_dir_all(directory).map_err(failed)?;
+            // SQLite syncs the directory of its files; that this directory has a name is ours to see to.
+            for above in directory.ancestors().skip(1).take(2).filter(|d| !d.as_os_str().is_empty()) {
+                std::fs::File::open(above).and_then(|d| d.sync_all()).map_err(failed)?;
+            }
         }
         let opening = |source| Error::Open { path: path.to_owned(), source };
         let mut connection = connect(path, false).map_err(opening)?;

@@ -3,50 +3,24 @@
 mod wire;
 mod worker;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request};
 use selvedge_base::SystemClock;
-use selvedge_bindings::{RESOURCE_HEADER, Registry, Resource, TOKEN_HEADER, serve};
-use selvedge_d1::{Limits, Store};
-use tempfile::TempDir;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use selvedge_bindings::{RESOURCE_HEADER, Registry, Resource, TOKEN_HEADER};
+use selvedge_d1::{Database, Limits, Store};
 
-const TOKEN: &str = "a-token";
+use crate::support::{Service, TOKEN};
 
-/// A database behind a socket. It goes away with the value.
-struct Service {
-    directory: TempDir,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Service {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(&directory.path().join("d1"), SystemClock::shared(), Limits::default()).unwrap();
-        let registry = Arc::new(Registry::new(TOKEN.to_owned()));
-        registry.insert("d1/shop".to_owned(), Resource::D1(store.database("shop").await.unwrap()));
-        let listener = UnixListener::bind(directory.path().join("bindings.sock")).unwrap();
-        let task = tokio::spawn(serve(listener, registry));
-        Self { directory, task }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("bindings.sock")
-    }
+/// A database behind a socket.
+async fn start() -> Service<Database> {
+    let open = async |directory: &Path, registry: &Registry| {
+        let store = Store::open(&directory.join("d1"), SystemClock::shared(), Limits::default()).unwrap();
+        let database = store.database("shop").await.unwrap();
+        registry.insert("d1/shop".to_owned(), Resource::D1(database.clone()));
+        database
+    };
+    Service::start("d1/shop", open).await
 }
 
 /// A request as workerd would send it, with the headers that it injects.
@@ -58,15 +32,4 @@ fn request(target: &str) -> http::request::Builder {
         .header("content-type", "application/json")
         .header(RESOURCE_HEADER, "d1/shop")
         .header(TOKEN_HEADER, TOKEN)
-}
-
-async fn send(socket: &Path, request: Request<Full<Bytes>>) -> Response<Bytes> {
-    let stream = UnixStream::connect(socket).await.unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    drop(sender);
-    connection.await.unwrap().unwrap();
-    Response::from_parts(head, body)
 }

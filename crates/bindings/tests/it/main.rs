@@ -5,3 +5,4 @@
 mod d1;
 mod kv;
 mod r2;
+mod support;

@@ -1,17 +1,19 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use selvedge_d1::Database;
 use serde_json::{Value, json};
 
-use super::{Service, request, send};
+use super::{request, start};
+use crate::support::Service;
 
 const SESSION: &str = "x-cf-d1-session-commit-token";
 
-async fn post(service: &Service, target: &str, body: impl Into<Bytes>) -> Response<Bytes> {
-    send(&service.socket(), request(target).body(Full::new(body.into())).unwrap()).await
+async fn post(service: &Service<Database>, target: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+    service.send(request(target).body(Full::new(body.into())).unwrap()).await
 }
 
-async fn answer(service: &Service, target: &str, body: Value) -> Value {
+async fn answer(service: &Service<Database>, target: &str, body: Value) -> Value {
     let response = post(service, target, body.to_string()).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -20,7 +22,7 @@ async fn answer(service: &Service, target: &str, body: Value) -> Value {
 
 #[tokio::test]
 async fn results_have_the_format_that_was_asked_for() {
-    let service = Service::start().await;
+    let service = start().await;
     let sql = json!({ "sql": "SELECT ?1 a, ?2 a, ?3 b", "params": [1, "x", [1, 2]] });
     for (target, expected) in [
         (
@@ -41,7 +43,7 @@ async fn results_have_the_format_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_failed_batch_is_one_error_and_nothing_is_left() {
-    let service = Service::start().await;
+    let service = start().await;
     let query = "/query?resultsFormat=ROWS_AND_COLUMNS";
     answer(&service, query, json!({ "sql": "CREATE TABLE t (a)" })).await;
     let batch =
@@ -57,9 +59,9 @@ async fn a_failed_batch_is_one_error_and_nothing_is_left() {
 
 #[tokio::test]
 async fn a_bookmark_answers_a_session_and_nobody_else() {
-    let service = Service::start().await;
+    let service = start().await;
     let body = || Full::new(Bytes::from_static(b"{\"sql\":\"SELECT 1\",\"params\":[]}"));
-    let plain = send(&service.socket(), request("/query").body(body()).unwrap()).await;
+    let plain = service.send(request("/query").body(body()).unwrap()).await;
     assert!(!plain.headers().contains_key(SESSION));
     for token in [
         "first-primary",
@@ -67,7 +69,7 @@ async fn a_bookmark_answers_a_session_and_nobody_else() {
         "00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683",
     ] {
         let request = request("/query").header(SESSION, token).body(body()).unwrap();
-        let answered = send(&service.socket(), request).await;
+        let answered = service.send(request).await;
         let bookmark = answered.headers()[SESSION].to_str().unwrap().to_owned();
         assert_eq!(bookmark.split('-').map(str::len).collect::<Vec<_>>(), [8, 8, 8, 32]);
     }
@@ -75,7 +77,7 @@ async fn a_bookmark_answers_a_session_and_nobody_else() {
 
 #[tokio::test]
 async fn numbers_are_doubles_and_larger_integers_stay_exact() {
-    let service = Service::start().await;
+    let service = start().await;
     let body = r#"{"sql":"SELECT typeof(?1) a, typeof(?2) b, ?3 c, typeof(?4) d","params":[1,1.5,9223372036854775807,true]}"#;
     let response = post(&service, "/query", body).await;
     let text = str::from_utf8(response.body()).unwrap();
@@ -84,7 +86,7 @@ async fn numbers_are_doubles_and_larger_integers_stay_exact() {
 
 #[tokio::test]
 async fn bad_requests_are_answered_in_json_after_they_were_read() {
-    let service = Service::start().await;
+    let service = start().await;
     for (body, needle) in [
         ("", "The request is not what D1 expects"),
         ("{\"sql\":1}", "The request is not what D1 expects"),

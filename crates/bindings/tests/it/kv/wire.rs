@@ -4,12 +4,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
-use selvedge_kv::PutOptions;
+use selvedge_kv::{Namespace, PutOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::{Service, TOKEN, exchange, request};
+use super::{TOKEN, request, start};
+use crate::support::Service;
 
 const MIB: usize = 1024 * 1024;
 
@@ -26,24 +27,33 @@ fn parsed(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
+async fn call(
+    service: &Service<Namespace>,
+    method: &str,
+    target: &str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
+    service.send(request(method, target).body(Full::new(body.into())).unwrap()).await
+}
+
 #[tokio::test]
 async fn a_value_goes_in_and_comes_out_with_everything_said_about_it() {
-    let service = Service::start().await;
+    let service = start().await;
     let target = "/a%2Fb%25%20c?urlencoded=true&expiration_ttl=90";
-    let mut sender = service.connect().await;
+    let mut client = service.connect().await;
     let metadata = r#"{"naïve":"☕"}"#.as_bytes();
     let put = request("PUT", target)
         .header("cf-kv-metadata", HeaderValue::from_bytes(metadata).unwrap())
         .body(Full::from("value"))
         .unwrap();
-    let answer = exchange(&mut sender, put).await;
+    let answer = client.send(put).await;
     assert_eq!(status(&answer), "200 OK");
 
-    let answer = service.call("GET", "/a%2Fb%25%20c?urlencoded=true&cache_ttl=30", "").await;
+    let answer = call(&service, "GET", "/a%2Fb%25%20c?urlencoded=true&cache_ttl=30", "").await;
     assert_eq!((status(&answer).as_str(), &answer.body()[..]), ("200 OK", &b"value"[..]));
     assert_eq!(answer.headers()["content-length"], "5");
     assert_eq!(answer.headers()["cf-kv-metadata"].as_bytes(), metadata);
-    let entry = service.namespace.get_with_metadata("a/b% c").await.unwrap().unwrap();
+    let entry = service.resource.get_with_metadata("a/b% c").await.unwrap().unwrap();
     assert_eq!(answer.headers()["cf-expiration"], entry.expiration.unwrap().to_string());
     assert!(!answer.headers().contains_key("content-encoding"));
     assert!(!answer.headers().contains_key("cf-cache-status"));
@@ -51,34 +61,34 @@ async fn a_value_goes_in_and_comes_out_with_everything_said_about_it() {
 
 #[tokio::test]
 async fn empty_answers_say_that_they_are_empty() {
-    let service = Service::start().await;
+    let service = start().await;
     for (method, expected) in [("GET", "404 Not Found"), ("PUT", "200 OK"), ("DELETE", "200 OK")] {
-        let answer = service.call(method, "/k?urlencoded=true", "").await;
+        let answer = call(&service, method, "/k?urlencoded=true", "").await;
         assert_eq!(status(&answer), expected);
         assert_eq!(answer.headers()["content-length"], "0", "{method}");
     }
     // The key is gone by now; removing it again is no error.
-    assert_eq!(status(&service.call("DELETE", "/k?urlencoded=true", "").await), "200 OK");
+    assert_eq!(status(&call(&service, "DELETE", "/k?urlencoded=true", "").await), "200 OK");
 }
 
 #[tokio::test]
 async fn a_key_may_look_like_a_path() {
-    let service = Service::start().await;
+    let service = start().await;
     for target in ["/bulk%2Fget", "/%2F", "/..x", "/a%2F..%2Fb", "/%252F", "/%3Flimit=1", "/a&b+c"] {
         let target = format!("{target}?urlencoded=true");
-        let put = service.call("PUT", &target, target.clone()).await;
+        let put = call(&service, "PUT", &target, target.clone()).await;
         assert_eq!(status(&put), "200 OK");
-        assert_eq!(service.call("GET", &target, "").await.body(), &target);
+        assert_eq!(call(&service, "GET", &target, "").await.body(), &target);
     }
-    let listed = parsed(&service.call("GET", "/", "").await);
+    let listed = parsed(&call(&service, "GET", "/", "").await);
     let names: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| &key["name"]).collect();
     assert_eq!(names, ["%2F", "..x", "/", "?limit=1", "a&b+c", "a/../b", "bulk/get"]);
 }
 
 #[tokio::test]
 async fn a_refusal_comes_after_the_whole_body_and_keeps_the_connection() {
-    let service = Service::start().await;
-    let mut sender = service.connect().await;
+    let service = start().await;
+    let mut client = service.connect().await;
     let body = vec![7; 26 * MIB];
     for (target, length, expected) in [
         (
@@ -90,29 +100,29 @@ async fn a_refusal_comes_after_the_whole_body_and_keeps_the_connection() {
         ("/%zz?urlencoded=true", 6 * MIB, "400 Could not URL-decode key name"),
     ] {
         let put = request("PUT", target).body(Full::from(body[..length].to_vec())).unwrap();
-        assert_eq!(status(&exchange(&mut sender, put).await), expected);
+        assert_eq!(status(&client.send(put).await), expected);
     }
     let put = request("POST", "/bulk/get").body(Full::from(body)).unwrap();
-    assert_eq!(status(&exchange(&mut sender, put).await), "413 The list of keys is too long to be read.");
+    assert_eq!(status(&client.send(put).await), "413 The list of keys is too long to be read.");
     let stranger = request("PUT", "/k").header("x-selvedge-token", "second");
     let stranger = stranger.body(Full::from(vec![7; 6 * MIB])).unwrap();
-    assert_eq!(status(&exchange(&mut sender, stranger).await), "200 OK", "only the first token counts");
+    assert_eq!(status(&client.send(stranger).await), "200 OK", "only the first token counts");
     let get = request("GET", "/none?urlencoded=true").body(Full::default()).unwrap();
-    assert_eq!(status(&exchange(&mut sender, get).await), "404 Not Found");
+    assert_eq!(status(&client.send(get).await), "404 Not Found");
 }
 
 #[tokio::test]
 async fn a_stranger_is_refused_after_the_whole_body() {
-    let service = Service::start().await;
+    let service = start().await;
     for (resource, token) in [("kv/sessions", "guess"), ("kv/none", TOKEN), ("kv/sessions", "")] {
-        let mut sender = service.connect().await;
+        let mut client = service.connect().await;
         let body = Full::from(vec![7; 6 * MIB]);
         let mut put = request("PUT", "/k?urlencoded=true").body(body).unwrap();
         put.headers_mut().insert("x-selvedge-resource", resource.parse().unwrap());
         put.headers_mut().insert("x-selvedge-token", token.parse().unwrap());
-        assert_eq!(exchange(&mut sender, put).await.status(), 403);
+        assert_eq!(client.send(put).await.status(), 403);
         assert_eq!(
-            status(&exchange(&mut sender, request("GET", "/k").body(Full::default()).unwrap()).await),
+            status(&client.send(request("GET", "/k").body(Full::default()).unwrap()).await),
             "404 Not Found"
         );
     }
@@ -120,19 +130,19 @@ async fn a_stranger_is_refused_after_the_whole_body() {
 
 #[tokio::test]
 async fn the_injected_header_chooses_the_namespace() {
-    let service = Service::start().await;
-    service.call("PUT", "/k?urlencoded=true", "of sessions").await;
-    let mut sender = service.connect().await;
+    let service = start().await;
+    call(&service, "PUT", "/k?urlencoded=true", "of sessions").await;
+    let mut client = service.connect().await;
     let mut get = request("GET", "/k?urlencoded=true").body(Full::default()).unwrap();
     get.headers_mut().insert("x-selvedge-resource", HeaderValue::from_static("kv/other"));
-    assert_eq!(status(&exchange(&mut sender, get).await), "404 Not Found");
+    assert_eq!(status(&client.send(get).await), "404 Not Found");
 }
 
 #[tokio::test]
 async fn what_is_malformed_is_answered_with_what_is_wrong() {
-    let service = Service::start().await;
+    let service = start().await;
     let call = async |method: &str, target: &str, body: &'static str| {
-        status(&service.call(method, target, body).await)
+        status(&call(&service, method, target, body).await)
     };
     let long = "a".repeat(513);
     let too_long = "414 UTF-8 encoded length of 513 exceeds key length limit of 512.";
@@ -157,43 +167,43 @@ async fn what_is_malformed_is_answered_with_what_is_wrong() {
     for body in ["", "[]", "{\"keys\":7}", "{\"keys\":[7]}", "{\"keys\":[\"a\"]"] {
         assert_eq!(call("POST", "/bulk/get", body).await, bulk, "{body}");
     }
-    let mut sender = service.connect().await;
+    let mut client = service.connect().await;
     for (bytes, expected) in
         [(&b"\"\xff\""[..], "400 The metadata must be UTF-8."), (b"{", "400 Metadata must be valid JSON.")]
     {
         let metadata = HeaderValue::from_bytes(bytes).unwrap();
         let put = request("PUT", "/k").header("cf-kv-metadata", metadata).body(Full::from("v")).unwrap();
-        assert_eq!(status(&exchange(&mut sender, put).await), expected);
+        assert_eq!(status(&client.send(put).await), expected);
     }
-    assert!(service.namespace.get("k").await.unwrap().is_none());
+    assert!(service.resource.get("k").await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn listed_metadata_is_json_in_a_string() {
-    let service = Service::start().await;
+    let service = start().await;
     let put = async |key: &str, metadata: Option<&str>| {
         let options = PutOptions { metadata: metadata.map(str::to_owned), ..PutOptions::default() };
-        service.namespace.put(key, "v", &options).await.unwrap();
+        service.resource.put(key, "v", &options).await.unwrap();
     };
     put("a", Some("\"x\"")).await;
     put("b", None).await;
     put("c", Some("{\"é\":1}")).await;
-    let first = parsed(&service.call("GET", "/?key_count_limit=2", "").await);
+    let first = parsed(&call(&service, "GET", "/?key_count_limit=2", "").await);
     let keys = json!([{ "name": "a", "metadata": "\"x\"" }, { "name": "b" }]);
     assert_eq!((&first["keys"], &first["list_complete"]), (&keys, &json!(false)));
     let cursor = first["cursor"].as_str().unwrap();
-    let second = service.call("GET", &format!("/?key_count_limit=2&prefix=&cursor={cursor}"), "").await;
+    let second = call(&service, "GET", &format!("/?key_count_limit=2&prefix=&cursor={cursor}"), "").await;
     let keys = json!([{ "name": "c", "metadata": "{\"é\":1}" }]);
     assert_eq!(parsed(&second), json!({ "keys": keys, "list_complete": true }));
 }
 
 #[tokio::test]
 async fn a_bulk_get_answers_in_order_with_what_the_runtime_asked_for() {
-    let service = Service::start().await;
+    let service = start().await;
     let options = PutOptions { metadata: Some("[1]".to_owned()), ..PutOptions::default() };
-    service.namespace.put("j", "\u{feff}{\"n\": 1e400}", &options).await.unwrap();
-    service.namespace.put("t", b"\xffplain".to_vec(), &PutOptions::default()).await.unwrap();
-    let bulk = async |body: &'static str| service.call("POST", "/bulk/get", body).await;
+    service.resource.put("j", "\u{feff}{\"n\": 1e400}", &options).await.unwrap();
+    service.resource.put("t", b"\xffplain".to_vec(), &PutOptions::default()).await.unwrap();
+    let bulk = async |body: &'static str| call(&service, "POST", "/bulk/get", body).await;
     let text = bulk(r#"{"keys":["t","none","j"]}"#).await;
     assert_eq!(text.body(), "{\"t\":\"\u{fffd}plain\",\"none\":null,\"j\":\"{\\\"n\\\": 1e400}\"}");
     let json = bulk(r#"{"keys":["j"],"type":"json","withMetadata":true,"cacheTtl":"90"}"#).await;
@@ -210,8 +220,8 @@ async fn a_bulk_get_answers_in_order_with_what_the_runtime_asked_for() {
 
 #[tokio::test]
 async fn a_value_whose_sender_goes_away_is_never_there() {
-    let service = Service::start().await;
-    service.call("PUT", "/k?urlencoded=true", "kept").await;
+    let service = start().await;
+    call(&service, "PUT", "/k?urlencoded=true", "kept").await;
     let mut stream = UnixStream::connect(service.socket()).await.unwrap();
     let head = format!(
         "PUT /k?urlencoded=true HTTP/1.1\r\nHost: fake-host\r\nX-Selvedge-Resource: kv/sessions\r\n\
@@ -229,22 +239,22 @@ async fn a_value_whose_sender_goes_away_is_never_there() {
     while service.files() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(service.call("GET", "/k?urlencoded=true", "").await.body(), "kept");
+    assert_eq!(call(&service, "GET", "/k?urlencoded=true", "").await.body(), "kept");
 }
 
 #[tokio::test]
 async fn hundreds_of_connections_are_served_at_once() {
-    let service = Service::start().await;
-    let mut senders = Vec::new();
+    let service = start().await;
+    let mut clients = Vec::new();
     for _ in 0..300 {
-        senders.push(service.connect().await);
+        clients.push(service.connect().await);
     }
-    let calls = senders.iter_mut().enumerate().map(async |(n, sender)| {
+    let calls = clients.iter_mut().enumerate().map(async |(n, client)| {
         let target = format!("/k{n}?urlencoded=true");
         let put = request("PUT", &target).body(Full::from(n.to_string())).unwrap();
-        assert_eq!(status(&exchange(sender, put).await), "200 OK");
+        assert_eq!(status(&client.send(put).await), "200 OK");
         let get = request("GET", &target).body(Full::default()).unwrap();
-        assert_eq!(exchange(sender, get).await.body(), &n.to_string());
+        assert_eq!(client.send(get).await.body(), &n.to_string());
     });
     futures_util::future::join_all(calls).await;
 }
