@@ -113,7 +113,7 @@ impl Kit {
                 command
             }
             Contestant::Workerd => {
-                let config = directory.path().join("wrangler.workerd.jsonc");
+                let config = directory.path().join("wrangler.no-r2.jsonc");
                 fs::rename(config, directory.path().join("wrangler.jsonc"))?;
                 let bin = self.npm.join("node_modules");
                 let mut command = Command::new(bin.join(platform_package()?).join("bin/workerd"));

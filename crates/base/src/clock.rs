@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn a_date_is_that_of_the_calendar() {
         let dates = [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_735_689_599, "2024-12-31")];
-        for (secs, date) in dates.into_iter().chain([(1_795_305_600, "2026-11-22"), (4_107_542_400, "2100-03-01")]) {
+        for (secs, date) in
+            dates.into_iter().chain([(1_795_305_600, "2026-11-22"), (4_107_542_400, "2100-03-01")])
+        {
             assert_eq!(Millis(secs * 1000).date(), date);
         }
     }

@@ -74,7 +74,8 @@ impl Catalog {
         let worker = worker.to_owned();
         let written = self.database.write(move |connection| {
             connection.execute("DELETE FROM object_classes WHERE worker = ?1", [&worker])?;
-            let mut insert = connection.prepare_cached("INSERT INTO object_classes VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert =
+                connection.prepare_cached("INSERT INTO object_classes VALUES (?1, ?2, ?3, ?4)")?;
             for class in &classes {
                 insert.execute(params![worker, class.class, class.unique_key, class.sqlite])?;
             }
@@ -90,7 +91,8 @@ impl Catalog {
         }
         let (id, name) = (id.to_owned(), name.to_owned());
         let written = self.database.write(move |connection| {
-            let insert = "INSERT INTO resources VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET name = excluded.name";
+            let insert =
+                "INSERT INTO resources VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET name = excluded.name";
             connection.execute(insert, params![kind.as_str(), id, name]).map(drop)
         });
         written.await.map_err(flatten)

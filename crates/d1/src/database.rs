@@ -27,10 +27,6 @@ static SCHEMA: Schema = Schema {
     steps: &[""],
 };
 
-/// Puts back what a user's PRAGMA may have set, as the connection is shared with all other requests.
-const DEFAULTS: &str = "PRAGMA case_sensitive_like = 0; PRAGMA ignore_check_constraints = 0;
-    PRAGMA legacy_alter_table = 0; PRAGMA recursive_triggers = 0; PRAGMA reverse_unordered_selects = 0;";
-
 /// A D1 database. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -237,7 +233,9 @@ impl Shared {
             effects: Effects::default(),
         };
         if self.plans.is_one_statement(&request.statements) {
-            return run.request(&request.statements);
+            let outcomes = run.request(&request.statements);
+            run.put_back().map_err(QueryError::from_sqlite)?;
+            return outcomes;
         }
         let own = |sql: &str| -> Result<(), QueryError> {
             let mut statement = reader.prepare_cached(sql).map_err(QueryError::from_sqlite)?;
@@ -246,6 +244,7 @@ impl Shared {
         own("BEGIN")?;
         let outcomes = run.request(&request.statements);
         own("COMMIT")?;
+        run.put_back().map_err(QueryError::from_sqlite)?;
         outcomes
     }
 
@@ -271,9 +270,7 @@ impl Shared {
         };
         let ran = work(&run);
         self.last_row_id.store(writer.last_insert_rowid(), Ordering::Relaxed);
-        if run.effects.pragma.get() {
-            writer.execute_batch(DEFAULTS).map_err(QueryError::from_sqlite)?;
-        }
+        run.put_back().map_err(QueryError::from_sqlite)?;
         if run.effects.risky_schema.get() {
             self.risky_schema.store(true, Ordering::Relaxed);
         }

@@ -35,11 +35,15 @@ impl Stop {
     }
 }
 
+/// Puts back what a user's PRAGMA may have set, as the connection is shared with all other requests.
+const DEFAULTS: &str = "PRAGMA case_sensitive_like = 0; PRAGMA ignore_check_constraints = 0;
+    PRAGMA legacy_alter_table = 0; PRAGMA recursive_triggers = 0; PRAGMA reverse_unordered_selects = 0;";
+
 /// What only the writer's connection knows, for the answers of readers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct State {
     pub(crate) last_row_id: i64,
-    /// Bytes of the database file.
+    /// Bytes of the pages that are in use, as Cloudflare counts.
     pub(crate) size: u64,
 }
 
@@ -185,14 +189,20 @@ impl Run<'_> {
                 Ok((rows, read, plan))
             }
             None => {
-                let mut prepared = self.connection.prepare(sql).map_err(refused)?;
+                let mut prepared = match self.connection.prepare(sql) {
+                    Ok(prepared) => prepared,
+                    // A reader may not have heard of the schema that makes it right.
+                    Err(_) if self.reader.is_some() => return Err(Stop::NeedsWriter),
+                    Err(error) => return Err(refused(error).into()),
+                };
                 let seen = policy::seen();
                 let plan = Arc::new(Plan::new(self.connection, sql, prepared.readonly(), &seen));
+                // Some PRAGMAs have their effect when they are prepared.
+                self.effects.expect(&plan);
                 if plan.on_writer && self.reader.is_some() {
                     self.plans.remember(sql, Known::One(0..sql.len(), plan));
                     return Err(Stop::NeedsWriter);
                 }
-                self.effects.expect(&plan);
                 let (rows, read) = self.checked_step(&mut prepared, params)?;
                 Ok((rows, read, plan))
             }
@@ -237,6 +247,11 @@ impl Run<'_> {
         policy::reserved_names(self.connection).map_err(QueryError::from_sqlite)
     }
 
+    /// Undoes what the PRAGMAs of this request have set.
+    pub(crate) fn put_back(&self) -> rusqlite::Result<()> {
+        if self.effects.pragma.get() { self.connection.execute_batch(DEFAULTS) } else { Ok(()) }
+    }
+
     fn state(&self) -> Result<State, QueryError> {
         match self.reader {
             Some(state) => Ok(state),
@@ -247,11 +262,11 @@ impl Run<'_> {
 
 /// What the writer's connection knows now.
 pub(crate) fn state(writer: &Connection) -> rusqlite::Result<State> {
-    let mut pages = writer.prepare_cached("PRAGMA page_count")?;
-    let pages: i64 = pages.query_row([], |row| row.get(0))?;
-    let mut page_size = writer.prepare_cached("PRAGMA page_size")?;
-    let page_size: i64 = page_size.query_row([], |row| row.get(0))?;
-    Ok(State { last_row_id: writer.last_insert_rowid(), size: (pages * page_size).unsigned_abs() })
+    let number =
+        |pragma| -> rusqlite::Result<i64> { writer.prepare_cached(pragma)?.query_row([], |row| row.get(0)) };
+    let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+    let size = (pages * number("PRAGMA page_size")?).unsigned_abs();
+    Ok(State { last_row_id: writer.last_insert_rowid(), size })
 }
 
 /// The error of a statement that could not be prepared.

@@ -89,11 +89,11 @@ pub struct Meta {
     /// Of the last insert into the database by anyone, as `last_insert_rowid()` tells it.
     pub last_row_id: i64,
     pub changed_db: bool,
-    /// Bytes.
+    /// Bytes of the pages in use. The file is larger after much was deleted.
     pub size_after: u64,
     /// Rows looked at: an estimate from SQLite's own counters, which count full scans and not index look-ups.
     pub rows_read: u64,
-    /// Rows and index entries written: the changed rows times one and the indexes that have to follow.
+    /// Rows and index entries written: the changed rows times one and the indexes that get an entry.
     pub rows_written: u64,
 }
 

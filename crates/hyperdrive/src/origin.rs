@@ -27,7 +27,9 @@ impl fmt::Debug for Origin {
 /// Why a connection string does not name a database. Never shows the string: it holds a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    #[error("the connection string is not a URL ({0}); special characters in a password must be percent-encoded")]
+    #[error(
+        "the connection string is not a URL ({0}); special characters in a password must be percent-encoded"
+    )]
     NotAUrl(url::ParseError),
     #[error("the scheme {0:?} is not supported: use postgres://, postgresql:// or mysql://")]
     Scheme(String),

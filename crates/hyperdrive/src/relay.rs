@@ -13,7 +13,7 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// Joins every connection on `listener` to a connection of its own to the origin, until the future is
 /// dropped. When the origin cannot be reached the Worker's connection is closed and the log says why.
 pub async fn relay(listener: UnixListener, binding: String, origin: Origin) {
-    let (binding, origin) = (Arc::new(binding), Arc::new(origin));
+    let (binding, origin) = (Arc::<str>::from(binding), Arc::new(origin));
     loop {
         match listener.accept().await {
             Ok((worker, _)) => {
@@ -28,12 +28,16 @@ pub async fn relay(listener: UnixListener, binding: String, origin: Origin) {
     }
 }
 
-async fn join(mut worker: UnixStream, binding: Arc<String>, origin: Arc<Origin>) {
+async fn join(mut worker: UnixStream, binding: Arc<str>, origin: Arc<Origin>) {
     let connecting = timeout(CONNECT, TcpStream::connect((origin.host.as_str(), origin.port)));
     let mut database = match connecting.await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::error!("Hyperdrive {binding}: cannot connect to {}:{}: {error}", origin.host, origin.port);
+            tracing::error!(
+                "Hyperdrive {binding}: cannot connect to {}:{}: {error}",
+                origin.host,
+                origin.port
+            );
             return;
         }
         Err(_) => {

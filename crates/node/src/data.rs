@@ -100,7 +100,7 @@ fn parse(note: &str) -> (Option<u32>, Option<PathBuf>) {
 fn is_ours(path: &Path) -> bool {
     let named = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("selvedge-"));
     let owned = std::fs::symlink_metadata(path).is_ok_and(|m| {
-        m.is_dir() && m.uid() == rustix::process::getuid().as_raw() && m.permissions().mode() & 0o077 == 0
+        m.is_dir() && m.uid() == rustix::process::getuid().as_raw() && m.permissions().mode() & 0o777 == 0o700
     });
     named && owned
 }

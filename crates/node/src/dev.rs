@@ -181,7 +181,7 @@ impl Dev {
                 let (since, noticed) = (clock.now(), Instant::now());
                 match load(&options.project, &*clock) {
                     Ok(loaded) => {
-                        session.bring_up(loaded, since, |took| Notice::Reloaded { took }, noticed).await
+                        session.bring_up(loaded, since, |took| Notice::Reloaded { took }, noticed).await;
                     }
                     Err(error) => session.failed(Failed::Config, error.to_string()),
                 }

@@ -42,7 +42,7 @@ pub(crate) struct Release {
     pub(crate) experimental: bool,
     pub(crate) source_maps: Vec<(String, SourceMap)>,
     directory: PathBuf,
-    _relays: JoinSet<()>,
+    relays: JoinSet<()>,
 }
 
 impl Drop for Release {
@@ -85,7 +85,7 @@ impl Workshop {
             experimental: false,
             source_maps: Vec::new(),
             directory: directory.clone(),
-            _relays: JoinSet::new(),
+            relays: JoinSet::new(),
         };
 
         let mut workers = Vec::with_capacity(project.workers.len());
@@ -103,7 +103,7 @@ impl Workshop {
                 self.storage.migrate(worker, report).await?;
             }
             let object_classes = self.settle_objects(worker, &project.workers, report).await?;
-            let hyperdrive = relay_hyperdrive(worker, workers.len(), &directory, &mut release._relays)?;
+            let hyperdrive = relay_hyperdrive(worker, workers.len(), &directory, &mut release.relays)?;
             let mut worker = worker.clone();
             worker.compatibility_flags.extend(bundle.compatibility_flags);
             workers.push(AppWorker {

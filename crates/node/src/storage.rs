@@ -24,7 +24,7 @@ pub enum StorageError {
     #[error("R2 bucket {id}")]
     R2 { id: String, source: selvedge_r2::Error },
     #[error("the migrations of the D1 database {database}")]
-    Migrate { database: String, source: selvedge_d1::MigrateError },
+    Migrate { database: String, source: Box<selvedge_d1::MigrateError> },
     #[error("cannot listen on {}", path.display())]
     Listen { path: PathBuf, source: std::io::Error },
 }
@@ -93,8 +93,10 @@ impl Storage {
             let open = self.d1.database(&database.id).await;
             let open = open.map_err(|source| StorageError::D1 { id: database.id.clone(), source })?;
             let applied = open.migrate(&database.migrations_dir, &database.migrations_table).await;
-            let files = applied
-                .map_err(|source| StorageError::Migrate { database: database.name.clone(), source })?;
+            let files = applied.map_err(|source| {
+                let database = database.name.clone();
+                StorageError::Migrate { database, source: Box::new(source) }
+            })?;
             if !files.is_empty() {
                 report.notice(Notice::Migrated { database: database.name.clone(), files });
             }

@@ -52,7 +52,11 @@ impl Database {
             std::fs::create_dir_all(directory).map_err(failed)?;
             // SQLite syncs the directory of its files; that this directory has a name is ours to see to.
             for above in directory.ancestors().skip(1).take(2).filter(|d| !d.as_os_str().is_empty()) {
-                std::fs::File::open(above).and_then(|d| d.sync_all()).map_err(failed)?;
+                match std::fs::File::open(above).and_then(|d| d.sync_all()) {
+                    // Not ours to look into, so it was there before us.
+                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+                    other => other.map_err(failed)?,
+                }
             }
         }
         let opening = |source| Error::Open { path: path.to_owned(), source };

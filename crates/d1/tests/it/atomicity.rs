@@ -145,6 +145,9 @@ async fn a_pragma_lasts_for_its_request() {
     assert!(open.error("INSERT INTO t VALUES (-2)").await.starts_with("CHECK constraint failed"));
     assert!(open.error("PRAGMA ignore_check_constraints = on; SELEC").await.starts_with("near"));
     assert!(open.error("INSERT INTO t VALUES (-2)").await.starts_with("CHECK constraint failed"));
+    // A reader prepares it first, to see that the writer has to run it, and that alone sets it.
+    open.rows("PRAGMA case_sensitive_like = on").await;
+    assert_eq!(open.rows("SELECT 'a' LIKE 'A' x").await, "[{\"x\":1}]");
     assert!(open.rows("SELECT last_insert_rowid(), 'a' LIKE 'A' x").await.ends_with("\"x\":1}]"));
     assert_eq!(open.rows("PRAGMA foreign_keys = off; PRAGMA foreign_keys").await, "[{\"foreign_keys\":1}]");
 }

@@ -182,8 +182,27 @@ async fn meta_tells_what_happened() {
     );
     let nothing = open.one("UPDATE t SET b = 1 WHERE id = 99").await.meta;
     assert!(!nothing.changed_db);
+    let deleted = open.one("DELETE FROM t WHERE id = 3").await.meta;
+    assert_eq!((deleted.changes, deleted.rows_written), (1, 1), "an index entry that goes is not counted");
     open.rows("CREATE TRIGGER tr AFTER DELETE ON t BEGIN INSERT INTO t (a) VALUES (old.id); END").await;
     assert_eq!(open.one("DELETE FROM t WHERE id = 1").await.meta.changes, 2, "the trigger's row counts");
+    let dropped = open.one("DROP TABLE t").await.meta;
+    assert!(dropped.changed_db && dropped.size_after < nothing.size_after, "free pages are not counted");
+}
+
+#[tokio::test]
+async fn a_reader_that_has_not_heard_of_a_new_schema_refuses_nothing() {
+    let open = open().await;
+    open.rows("CREATE TABLE t (a)").await;
+    open.rows("CREATE VIEW v AS SELECT a FROM t").await;
+    assert_eq!(open.rows("SELECT * FROM v").await, "[]");
+    let trigger = "CREATE TRIGGER r INSTEAD OF INSERT ON v BEGIN INSERT INTO t VALUES (new.a); END";
+    open.rows(trigger).await;
+    open.rows("INSERT INTO v VALUES (1)").await;
+    assert_eq!(open.rows("SELECT a FROM t").await, "[{\"a\":1}]");
+    open.rows("ALTER TABLE t ADD COLUMN b").await;
+    open.rows("INSERT INTO t VALUES (2, 3)").await;
+    assert_eq!(open.rows("SELECT count(*) n FROM t").await, "[{\"n\":2}]");
 }
 
 #[tokio::test]

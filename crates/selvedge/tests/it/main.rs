@@ -1,5 +1,7 @@
 //! End to end: the real binary, real workerd, real Workers, real clients.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when it must")]
+
 mod crash;
 mod differential;
 mod examples;

@@ -234,7 +234,7 @@ async fn join(node: &Client, name: &str) -> Socket {
 /// The next event of this kind.
 async fn hear(socket: &mut Socket, kind: &str) -> Value {
     loop {
-        let message = tokio::time::timeout(Duration::from_secs(60), socket.next()).await;
+        let message = tokio::time::timeout(Duration::from_mins(1), socket.next()).await;
         let Message::Text(text) = message.expect("in time").expect("open").unwrap() else { continue };
         let Ok(event) = serde_json::from_str::<Value>(&text) else { continue };
         if event["type"] == kind {

@@ -76,12 +76,12 @@ async fn a_bookmark_answers_a_session_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn numbers_are_doubles_and_larger_integers_stay_exact() {
+async fn every_number_is_a_double_as_javascript_has_it() {
     let service = start().await;
     let body = r#"{"sql":"SELECT typeof(?1) a, typeof(?2) b, ?3 c, typeof(?4) d","params":[1,1.5,9223372036854775807,true]}"#;
     let response = post(&service, "/query", body).await;
     let text = str::from_utf8(response.body()).unwrap();
-    assert!(text.contains(r#"[{"a":"real","b":"real","c":9223372036854775807,"d":"integer"}]"#), "{text}");
+    assert!(text.contains(r#"[{"a":"real","b":"real","c":9.223372036854776e+18,"d":"integer"}]"#), "{text}");
 }
 
 #[tokio::test]
