@@ -1,5 +1,6 @@
 //! Edit, and it reloads; break it, and what was there before goes on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -89,17 +90,21 @@ async fn a_build_that_fails_at_the_start_is_shown_on_the_page_until_it_is_mended
 
 /// Sends requests without a pause until told to stop; every one must be answered well.
 async fn hammer(node: &Node, until: impl Future<Output = ()>) -> Vec<String> {
-    let mut answers = Vec::new();
-    let mut until = std::pin::pin!(until);
-    loop {
-        tokio::select! {
-            () = &mut until => return answers,
-            reply = node.get("/") => {
-                assert_eq!(reply.status, 200, "{}\n{}", reply.text(), node.output());
-                answers.push(reply.text());
-            }
+    let done = AtomicBool::new(false);
+    let asking = async {
+        let mut answers = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            let reply = node.get("/").await;
+            assert_eq!(reply.status, 200, "{}\n{}", reply.text(), node.output());
+            answers.push(reply.text());
         }
-    }
+        answers
+    };
+    let editing = async {
+        until.await;
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(asking, editing).0
 }
 
 #[tokio::test]
