@@ -13,9 +13,6 @@ use tokio::process::{Child, Command};
 use crate::load;
 use crate::workload::request_bytes;
 
-pub(crate) const WRANGLER: &str = "4.86.0";
-pub(crate) const WORKERD: &str = "1.20261117.1";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Contestant {
     /// This project.
@@ -79,7 +76,9 @@ impl Running {
 /// Where the contestants come from.
 pub(crate) struct Kit {
     pub(crate) selvedge: PathBuf,
-    /// A directory with `node_modules` in it.
+    /// The peers' pinned versions, as a package.json and its lock file.
+    pub(crate) peers: PathBuf,
+    /// Where they are installed: a directory with `node_modules` in it.
     pub(crate) npm: PathBuf,
     pub(crate) worker: PathBuf,
 }
@@ -90,16 +89,17 @@ impl Kit {
         if self.npm.join("node_modules/.bin/wrangler").exists() {
             return Ok(());
         }
-        eprintln!("Installing wrangler {WRANGLER} and workerd {WORKERD} into {}", self.npm.display());
+        eprintln!("Installing the peers into {}", self.npm.display());
         fs::create_dir_all(&self.npm)?;
-        fs::write(self.npm.join("package.json"), "{\"private\":true}")?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(self.peers.join(file), self.npm.join(file))?;
+        }
         let status = std::process::Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--silent"])
-            .args([format!("wrangler@{WRANGLER}"), format!("workerd@{WORKERD}"), "esbuild@0.27.3".to_owned()])
+            .args(["ci", "--no-audit", "--no-fund", "--silent"])
             .current_dir(&self.npm)
             .status()
             .context("cannot run npm")?;
-        if status.success() { Ok(()) } else { bail!("npm install failed") }
+        if status.success() { Ok(()) } else { bail!("npm ci failed") }
     }
 
     pub(crate) async fn start(&self, contestant: Contestant) -> Result<Running> {

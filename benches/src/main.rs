@@ -60,6 +60,7 @@ async fn main() -> Result<()> {
     let kit = Kit {
         selvedge: selvedge()?,
         npm: arguments.npm.clone().unwrap_or_else(|| std::env::temp_dir().join("selvedge-bench-peers")),
+        peers: root.join("fixtures/peers"),
         worker: root.join("fixtures/workers/bench"),
     };
     if arguments.contestants.iter().any(|c| *c != Contestant::Selvedge) {

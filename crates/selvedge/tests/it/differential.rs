@@ -77,15 +77,19 @@ impl Peer {
         Self::start(command, project, port).await
     }
 
-    /// `wrangler dev`, installed through npm once.
+    /// `wrangler dev`, installed through npm once, in the versions of the lock file.
     #[expect(clippy::disallowed_methods, reason = "a peer is started as its users start it")]
     async fn wrangler() -> Self {
         let directory = cache().join("peers");
         let wrangler = directory.join("node_modules/.bin/wrangler");
         if !wrangler.exists() {
             std::fs::create_dir_all(&directory).unwrap();
+            for file in ["package.json", "package-lock.json"] {
+                let pinned = repository().join("fixtures/peers").join(file);
+                std::fs::copy(pinned, directory.join(file)).unwrap();
+            }
             let installed = Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--silent", "wrangler@4.86.0"])
+                .args(["ci", "--no-audit", "--no-fund", "--silent"])
                 .current_dir(&directory)
                 .stdin(Stdio::null())
                 .status();

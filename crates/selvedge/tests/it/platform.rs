@@ -162,6 +162,12 @@ async fn objects_keep_ids_storage_and_alarms() {
     );
     assert_eq!(node.get("/thing/a/balances").await.json()["ann"], 5);
 
+    // An outside connection to an object's file would break its deleteAll(): only workerd may have one.
+    let open = std::fs::read_dir(format!("/proc/{}/fd", node.id())).unwrap();
+    let open: Vec<_> = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok()).collect();
+    assert!(open.iter().any(|path| path.ends_with("catalog.sqlite")), "{open:?}");
+    assert!(!open.iter().any(|path| path.to_string_lossy().contains("/objects/")), "{open:?}");
+
     node.post("/thing/a/alarm?ms=50", "").await;
     eventually(&node, "/thing/a/alarm", |v| v["ran"].as_array().is_some_and(|r| r.len() == 1)).await;
     // This one is due while nobody is there.

@@ -258,3 +258,14 @@ async fn hundreds_of_connections_are_served_at_once() {
     });
     futures_util::future::join_all(calls).await;
 }
+
+#[tokio::test]
+async fn a_connection_outlives_the_runtimes_own_patience() {
+    // workerd closes idle connections after 5 s. If we did it earlier, a request could meet the close.
+    let service = start().await;
+    let mut client = service.connect().await;
+    let get = || request("GET", "/k?urlencoded=true").body(Full::default()).unwrap();
+    assert_eq!(status(&client.send(get()).await), "404 Not Found");
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert_eq!(status(&client.send(get()).await), "404 Not Found");
+}
