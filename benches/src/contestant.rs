@@ -1,5 +1,6 @@
 //! The contestants: each is started here, on the same Worker, with a fresh directory for its data.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use selvedge_workerd::{Search, Tool};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -115,11 +117,10 @@ impl Kit {
             Contestant::Workerd => {
                 let config = directory.path().join("wrangler.no-r2.jsonc");
                 fs::rename(config, directory.path().join("wrangler.jsonc"))?;
-                let bin = self.npm.join("node_modules");
-                let mut command = Command::new(bin.join(platform_package()?).join("bin/workerd"));
+                let mut command = Command::new(tool(Tool::Workerd).await?);
                 command.args(["serve", "wrangler.jsonc", "--experimental"]);
                 command.args(["--socket-addr", &format!("http=127.0.0.1:{port}")]);
-                command.env("WORKERD_ESBUILD", bin.join("esbuild/bin/esbuild"));
+                command.env("WORKERD_ESBUILD", tool(Tool::Esbuild).await?);
                 command
             }
             Contestant::Wrangler => {
@@ -176,13 +177,12 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn platform_package() -> Result<&'static str> {
-    match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => Ok("@cloudflare/workerd-linux-64"),
-        ("linux", "aarch64") => Ok("@cloudflare/workerd-linux-arm64"),
-        ("macos", "aarch64") => Ok("@cloudflare/workerd-darwin-arm64"),
-        (os, arch) => bail!("there is no workerd for {os} {arch}"),
-    }
+/// The very binary that Selvedge uses.
+async fn tool(tool: Tool) -> Result<PathBuf> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let cache = selvedge_workerd::default_cache(&environment);
+    let search = Search { project: None, cache: &cache, environment: &environment };
+    Ok(selvedge_workerd::locate(tool, &search, &selvedge_workerd::Bar::default()).await?)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -224,8 +224,8 @@ impl Session<'_> {
         done: impl FnOnce(Duration) -> Notice,
         started: Instant,
     ) {
-        for warning in &loaded.warnings {
-            self.report.notice(Notice::Warning(warning.render(false)));
+        for warning in loaded.warnings {
+            self.report.notice(Notice::Diagnostic(warning));
         }
         let mut watched = Watched { files: loaded.watched.into_iter().collect(), ..Watched::default() };
         let release = self.workshop.make(&loaded.project, &mut watched, self.report).await;

@@ -41,6 +41,8 @@ pub(crate) struct Release {
     pub(crate) owns_objects: bool,
     pub(crate) experimental: bool,
     pub(crate) source_maps: Vec<(String, SourceMap)>,
+    /// The Worker, when there is only one: then whatever is said, it said.
+    pub(crate) only_worker: Option<String>,
     directory: PathBuf,
     relays: JoinSet<()>,
 }
@@ -84,6 +86,10 @@ impl Workshop {
             owns_objects: false,
             experimental: false,
             source_maps: Vec::new(),
+            only_worker: match project.workers.as_slice() {
+                [only] => Some(only.name.clone()),
+                _ => None,
+            },
             directory: directory.clone(),
             relays: JoinSet::new(),
         };

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use selvedge_project::Diagnostic;
+
 /// Somebody who listens. The CLI prints; tests collect.
 pub trait Report: Send + Sync + 'static {
     fn notice(&self, notice: Notice);
@@ -10,7 +12,9 @@ pub trait Report: Send + Sync + 'static {
 
 #[derive(Debug)]
 pub enum Notice {
-    /// A sentence worth a line, already complete: a warning about the project or from the bundler.
+    /// Something worth knowing about the project's files, with its place.
+    Diagnostic(Diagnostic),
+    /// A sentence worth a line.
     Warning(String),
     /// Dependencies were installed into this directory.
     Installed(PathBuf),

@@ -121,10 +121,14 @@ impl Task {
             // Nothing on disk that two processes could fight over: start the new one, then stop the old.
             let process = self.launch(&release.serve, &release).await?;
             self.around.upstream.serve_from(release.socket.clone());
-            let old = self.process.replace(process);
+            let (old, its_release) = (self.process.replace(process), self.running());
             self.set_running(release);
             if let Some(mut old) = old {
-                tokio::spawn(async move { old.stop(SWAP_DRAIN).await });
+                tokio::spawn(async move {
+                    old.stop(SWAP_DRAIN).await;
+                    // Until now its last requests needed what belongs to the release.
+                    drop(its_release);
+                });
             }
             return Ok(());
         }
@@ -204,11 +208,14 @@ async fn relay_events(
     exceptions: Arc<Exceptions>,
 ) {
     while let Some(event) = events.recv().await {
+        let release = current.read().unwrap_or_else(PoisonError::into_inner).clone();
         report.notice(match event {
-            Event::Log { worker, level, message } => Notice::Console { worker, level, message },
+            Event::Log { worker, level, message } => {
+                let worker = worker.or_else(|| release?.only_worker.clone());
+                Notice::Console { worker, level, message }
+            }
             Event::Runtime { level, message } => Notice::Runtime { level, message },
             Event::Exception { message } => {
-                let release = current.read().unwrap_or_else(PoisonError::into_inner).clone();
                 let text = release.map_or_else(|| message.clone(), |r| map_stack(&r.source_maps, &message));
                 let (headline, stack) = text.split_once('\n').unwrap_or((&text, ""));
                 exceptions.add(ExceptionDetails { message: headline.to_owned(), stack: stack.to_owned() });

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use selvedge_node::{Failed, Level, Notice, Report};
+use selvedge_project::LoadError;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -39,9 +40,9 @@ pub(crate) fn failure(error: &dyn std::error::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints diagnostics that are already rendered.
-pub(crate) fn diagnostics(text: &str) {
-    anstream::eprintln!("{}", text.trim_end());
+/// Shows what is wrong with a project's files; each diagnostic brings its own "error:" or "warning:".
+pub(crate) fn diagnostics(error: &LoadError) {
+    anstream::eprintln!("{}", error.render(true));
 }
 
 /// Notices that may wait to be printed. A terminal that does not keep up must not hold up requests.
@@ -125,8 +126,7 @@ fn print_all(waiting: &Receiver<Option<Notice>>, left_out: &AtomicU64) {
 
 fn print(notice: Notice, talk: &mut impl Write, words: &mut impl Write) -> std::io::Result<()> {
     match notice {
-        // Diagnostics of the project come fully rendered.
-        Notice::Warning(text) if text.starts_with("warning") => writeln!(talk, "{text}"),
+        Notice::Diagnostic(diagnostic) => writeln!(talk, "{}", diagnostic.render(true)),
         Notice::Warning(text) => label(talk, YELLOW, "warning", text),
         Notice::Installed(root) => writeln!(talk, "Installed the dependencies of {}", root.display()),
         Notice::Migrated { database, files } => {

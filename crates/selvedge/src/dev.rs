@@ -39,9 +39,8 @@ pub(crate) async fn run(arguments: DevArguments) -> ExitCode {
     console.finish();
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        // Its text is rendered diagnostics that bring their own "error:".
         Err(DevError::Project(error)) => {
-            console::diagnostics(&error.to_string());
+            console::diagnostics(&error);
             ExitCode::from(crate::MISUSED)
         }
         Err(error) => console::failure(&error, crate::FAILED),

@@ -10,3 +10,4 @@ mod platform;
 mod reload;
 mod support;
 mod tidy;
+mod words;

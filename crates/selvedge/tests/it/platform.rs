@@ -103,7 +103,7 @@ async fn an_exception_is_shown_with_the_place_in_the_source() {
     node.said("uncaught exception").await;
     assert!(node.output().contains("fails.ts:8"), "{}", node.output());
     assert_eq!(node.get("/log/seven").await.text(), "logged");
-    node.said("log seven").await;
+    node.said("[platform] log seven").await;
     node.stop().await;
 }
 
