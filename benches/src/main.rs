@@ -91,25 +91,36 @@ fn selvedge() -> Result<PathBuf> {
 }
 
 /// One workload on every contestant, at every number of connections.
+///
+/// All of them are up the whole time and take turns, round by round: when the machine slows down, it does so
+/// for everybody.
 async fn measure(kit: &Kit, arguments: &Arguments, workload: Workload) -> Result<Vec<Row>> {
     let takes_part = |c: &&Contestant| c.has_r2() || !workload.needs_r2;
-    let mut rows = Vec::new();
+    let mut running = Vec::new();
     for contestant in arguments.contestants.iter().filter(takes_part) {
-        let running = kit.start(*contestant).await?;
-        for &connections in &arguments.connections {
-            // Let it compile and fill its pools before anything counts.
+        running.push((*contestant, kit.start(*contestant).await?));
+    }
+    let mut rows = Vec::new();
+    for &connections in &arguments.connections {
+        // Let them compile and fill their pools before anything counts.
+        for (_, running) in &running {
             let warm_up = Duration::from_millis(500);
             load::run(running.address, connections, warm_up, workload.request()).await?;
-            let mut runs = Vec::new();
-            for _ in 0..arguments.rounds.max(1) {
-                runs.push(one_run(&running, *contestant, arguments, workload, connections).await?);
-            }
-            runs.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
-            rows.push(runs.swap_remove(runs.len() / 2));
         }
+        let mut runs: Vec<Vec<Row>> = running.iter().map(|_| Vec::new()).collect();
+        for _ in 0..arguments.rounds.max(1) {
+            for ((contestant, running), mine) in running.iter().zip(&mut runs) {
+                mine.push(one_run(running, *contestant, arguments, workload, connections).await?);
+            }
+        }
+        for mut mine in runs {
+            mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+            rows.push(mine.swap_remove(mine.len() / 2));
+        }
+    }
+    for (_, running) in running {
         running.stop().await?;
     }
-    rows.sort_by_key(|row| row.connections);
     Ok(rows)
 }
 

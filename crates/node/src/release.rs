@@ -35,7 +35,8 @@ pub enum ReleaseError {
 /// One version of the app, ready to be started. Its directory is private to this run.
 pub(crate) struct Release {
     pub(crate) serve: PathBuf,
-    pub(crate) probe: PathBuf,
+    /// The same without anything on disk; `None` when there is nothing on disk anyway.
+    pub(crate) probe: Option<PathBuf>,
     pub(crate) socket: PathBuf,
     /// Whether two processes must not run it at the same time.
     pub(crate) owns_objects: bool,
@@ -81,7 +82,7 @@ impl Workshop {
         std::fs::create_dir_all(&serve).map_err(files)?;
         let mut release = Release {
             serve: serve.clone(),
-            probe: probe.clone(),
+            probe: None,
             socket: directory.join("http.sock"),
             owns_objects: false,
             experimental: false,
@@ -144,7 +145,7 @@ impl Workshop {
         if release.owns_objects {
             std::fs::create_dir_all(&probe).map_err(files)?;
             let probing = app(Mode::Probe, directory.join("probe.sock"));
-            release.probe = selvedge_workerd::write(&probing, &probe).map_err(ReleaseError::Config)?;
+            release.probe = Some(selvedge_workerd::write(&probing, &probe).map_err(ReleaseError::Config)?);
         }
         Ok(release)
     }

@@ -132,7 +132,7 @@ impl Task {
             }
             return Ok(());
         }
-        let mut probe = self.launch(&release.probe, &release).await?;
+        let mut probe = self.launch(release.probe.as_ref().unwrap_or(&release.serve), &release).await?;
         probe.stop(Duration::ZERO).await;
         self.around.upstream.hold(SWAP_DRAIN).await;
         if let Some(mut old) = self.process.take() {

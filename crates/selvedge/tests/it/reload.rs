@@ -143,6 +143,25 @@ async fn objects_keep_counting_across_versions_and_are_never_open_twice() {
 }
 
 #[tokio::test]
+async fn objects_may_leave_the_config_and_come_back() {
+    let project = Project::new(&[("wrangler.jsonc", WITH_OBJECT), ("src/index.ts", &counts("v"))]);
+    let node = project.dev(&[]).await;
+    assert_eq!(node.get("/").await.text(), "v 1");
+    project.write("src/index.ts", &says("none"));
+    node.printed("the Worker did not start", 1).await;
+    assert_eq!(node.get("/").await.text(), "v 2", "its class is gone, but the config still names it");
+    project.write("wrangler.jsonc", CONFIG);
+    node.printed("Reloaded in", 1).await;
+    assert_eq!(node.get("/").await.text(), "none");
+    project.write("src/index.ts", &counts("back"));
+    node.printed("Reloaded in", 2).await;
+    project.write("wrangler.jsonc", WITH_OBJECT);
+    node.printed("Reloaded in", 3).await;
+    assert_eq!(node.get("/").await.text(), "back 3");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_runtime_that_dies_is_started_again() {
     let project = Project::new(&[("wrangler.jsonc", WITH_OBJECT), ("src/index.ts", &counts("v"))]);
     let mut node = project.dev(&[]).await;
