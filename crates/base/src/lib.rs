@@ -1,10 +1,12 @@
-//! What every other crate stands on: time, randomness and names.
+//! What every other crate stands on: time, randomness, names and the telling of errors.
 //!
 //! Nothing here does I/O beyond asking the operating system for the time and for random bytes, and nothing
 //! here knows what a key, a database or a bucket is.
 
 mod clock;
+mod error;
 mod name;
 
 pub use clock::{Clock, ManualClock, Millis, SharedClock, SystemClock};
+pub use error::{on_lines, on_one_line};
 pub use name::{path_component, random_hex};

@@ -42,7 +42,7 @@ pub(crate) async fn handle(database: &Database, mut request: Request<Incoming>) 
         Ok(answer) => success(answer),
         Err(error) => {
             if let QueryError::Storage(source) = &error {
-                tracing::error!(error = %chain(source), "a D1 database failed");
+                tracing::error!(error = %selvedge_base::on_one_line(source), "a D1 database failed");
             }
             failure(StatusCode::OK, &error.to_string())
         }
@@ -191,16 +191,4 @@ fn success(answer: Answer) -> Response<Body> {
 /// One object, also for a batch: of an array the runtime would look at the first element only.
 fn failure(status: StatusCode, text: &str) -> Response<Body> {
     body::json(status, serde_json::json!({ "success": false, "error": text }).to_string())
-}
-
-/// An error with its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use selvedge_base::{Clock, Millis, SharedClock};
+use selvedge_base::{Clock, Millis, SharedClock, on_lines};
 use selvedge_front::{BindError, ErrorPage, Front, RequestLine, RequestLog, Upstream};
 use selvedge_project::{LoadError, LoadOptions, Loaded};
 use selvedge_workerd::{Progress, Search, Tool, ToolError};
@@ -139,10 +139,6 @@ impl Dev {
         })
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.front.local_addr()
-    }
-
     /// Serves until `shutdown` resolves, rebuilding on every change.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Self {
@@ -236,10 +232,10 @@ impl Session<'_> {
                     self.serves = true;
                     self.report.notice(done(started.elapsed()));
                 }
-                Err(error) => self.failed(Failed::Start, text_of(&error)),
+                Err(error) => self.failed(Failed::Start, on_lines(&error)),
             },
             Err(error @ ReleaseError::Build(_)) => self.failed(Failed::Build, error.to_string()),
-            Err(error) => self.failed(Failed::Start, text_of(&error)),
+            Err(error) => self.failed(Failed::Start, on_lines(&error)),
         }
     }
 
@@ -260,18 +256,6 @@ impl Session<'_> {
         let (still_serving, url) = (self.serves, self.url.clone());
         self.report.notice(Notice::Failed { what, text, still_serving, url });
     }
-}
-
-/// An error with everything that caused it, a line each.
-fn text_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str("\n  caused by: ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 async fn install_dependencies(loaded: &Loaded, report: &dyn Report) -> Result<(), ToolError> {

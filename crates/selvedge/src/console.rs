@@ -30,13 +30,8 @@ pub(crate) fn log_to_stderr(verbose: bool) {
 }
 
 /// Says that something failed, and why, down to the first cause.
-pub(crate) fn failure(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    anstream::eprintln!("{RED}error{RED:#}: {error}");
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        anstream::eprintln!("  caused by: {next}");
-        cause = next.source();
-    }
+pub(crate) fn failure(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
+    anstream::eprintln!("{RED}error{RED:#}: {}", selvedge_base::on_lines(error));
     ExitCode::from(code)
 }
 
