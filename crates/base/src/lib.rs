@@ -4,9 +4,11 @@
 //! here knows what a key, a database or a bucket is.
 
 mod clock;
+mod crash;
 mod error;
 mod name;
 
 pub use clock::{Clock, ManualClock, Millis, SharedClock, SystemClock};
+pub use crash::{CrashWatch, crash_point, watch_crash_points};
 pub use error::{on_lines, on_one_line};
 pub use name::{path_component, random_hex};
