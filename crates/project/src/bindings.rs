@@ -18,7 +18,11 @@ pub(crate) fn kv_namespaces(section: &Section<'_>) -> Vec<KvNamespace> {
         let id = entry.get("id").and_then(Spot::name);
         let preview = entry.get("preview_id").and_then(Spot::name);
         let binding = binding?;
-        Some(KvNamespace { id: preview.or(id).unwrap_or_else(|| binding.clone()), binding })
+        Some(KvNamespace {
+            id: preview.or(id).unwrap_or_else(|| binding.clone()),
+            binding,
+            ..KvNamespace::default()
+        })
     };
     section.sections("kv_namespaces").iter().filter_map(read).collect()
 }
@@ -49,6 +53,7 @@ pub(crate) fn d1_databases(section: &Section<'_>, root: &Path) -> Vec<D1Database
             migrations_dir: resolve(root, migrations_dir),
             migrations_table: migrations_table.unwrap_or_else(|| "d1_migrations".to_owned()),
             binding,
+            ..D1Database::default()
         })
     };
     section.sections("d1_databases").iter().filter_map(read).collect()
@@ -62,7 +67,11 @@ pub(crate) fn r2_buckets(section: &Section<'_>) -> Vec<R2Bucket> {
         let bucket = entry.get("bucket_name").and_then(bucket_name);
         let preview = entry.get("preview_bucket_name").and_then(bucket_name);
         let binding = binding?;
-        Some(R2Bucket { bucket: preview.or(bucket).unwrap_or_else(|| binding.clone()), binding })
+        Some(R2Bucket {
+            bucket: preview.or(bucket).unwrap_or_else(|| binding.clone()),
+            binding,
+            ..R2Bucket::default()
+        })
     };
     section.sections("r2_buckets").iter().filter_map(read).collect()
 }
@@ -105,7 +114,7 @@ pub(crate) fn hyperdrive(section: &Section<'_>, environment: &BTreeMap<String, S
                 return None;
             }
         };
-        Some(Hyperdrive { binding, id: id?, connection_string })
+        Some(Hyperdrive { binding, id: id?, connection_string, ..Hyperdrive::default() })
     };
     section.sections("hyperdrive").iter().filter_map(read).collect()
 }

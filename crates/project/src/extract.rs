@@ -76,6 +76,21 @@ impl<'a> Spot<'a> {
         number
     }
 
+    /// A number of bytes in `range`: `65536`, or with a unit, `"64 KiB"`.
+    pub(crate) fn bytes(&self, range: &RangeInclusive<u64>) -> Option<u64> {
+        let (Value::Number(written) | Value::String(written)) = &self.node.value else {
+            return self.wrong_type("a number of bytes");
+        };
+        let bytes = parse_bytes(written).filter(|bytes| range.contains(bytes));
+        if bytes.is_none() {
+            let (least, most) = (show_bytes(*range.start()), show_bytes(*range.end()));
+            let problem = Diagnostic::error(format!("`{}` cannot be {}", self.path, self.node.to_json()))
+                .help("write bytes as a number, or a text with KiB, MiB or GiB: \"64 MiB\"");
+            self.error(format!("expected {least} to {most}"), problem);
+        }
+        bytes
+    }
+
     /// One of `choices`.
     pub(crate) fn one_of<'c>(&self, choices: &[&'c str]) -> Option<&'c str> {
         let text = self.string()?;
@@ -201,6 +216,18 @@ impl<'a> Section<'a> {
             self.reporter.at(&spot.key_span, "Selvedge never connects to Cloudflare", problem);
         }
     }
+}
+
+const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+
+fn parse_bytes(written: &str) -> Option<u64> {
+    let (unit, size) = UNITS.iter().find(|(unit, _)| written.ends_with(unit))?;
+    written.strip_suffix(unit)?.trim_end().parse::<u64>().ok()?.checked_mul(*size)
+}
+
+fn show_bytes(bytes: u64) -> String {
+    let unit = UNITS.iter().find(|(_, size)| bytes.is_multiple_of(*size));
+    unit.map(|(unit, size)| format!("{} {unit}", bytes / size)).unwrap_or_default().trim_end().to_owned()
 }
 
 /// `"a", "b" or "c"`.

@@ -1,12 +1,13 @@
 //! The way in: from options to a project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, Level, Place, Reporter};
 use crate::environment::{self, Effective};
 use crate::model::{Project, Worker};
 use crate::node::Node;
+use crate::settings::{self, SettingsFile};
 use crate::vars::Secrets;
 use crate::{cross, discover, json, toml, worker};
 
@@ -32,7 +33,7 @@ pub struct LoadOptions {
 pub struct Loaded {
     pub project: Project,
     pub warnings: Vec<Diagnostic>,
-    /// Configs, `.dev.vars` and `.env` files that were read or would be read if they appeared. Absolute.
+    /// Configs, `selvedge.toml`, `.dev.vars` and `.env` files that were read or would be read if they appeared. Absolute.
     pub watched: Vec<PathBuf>,
 }
 
@@ -108,7 +109,12 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         let pairs: Vec<_> = readings.iter().map(|(effective, worker)| (&effective.section, worker)).collect();
         cross::check(&pairs);
     }
-    let workers = readings.into_iter().map(|(_, worker)| worker).collect();
+    let mut workers: Vec<Worker> = readings.into_iter().map(|(_, worker)| worker).collect();
+    let files = settings_files(&sources, &mut watched, &mut diagnostics);
+    let configs: Vec<_> =
+        sources.iter().filter_map(|s| s.tree.as_ref().map(|tree| (&*s.root, tree))).collect();
+    settings::configure(&files, &configs, &mut workers);
+    diagnostics.extend(files.into_iter().flat_map(|file| file.reporter.into_diagnostics()));
     diagnostics.extend(sources.into_iter().flat_map(|source| source.reporter.into_diagnostics()));
     watched.sort();
     watched.dedup();
@@ -126,6 +132,24 @@ fn files(options: &LoadOptions, diagnostics: &mut Vec<Diagnostic>) -> Result<Vec
     let config = discover::search(&start)?;
     diagnostics.extend(discover::redirect(&start, &config));
     Ok(vec![config])
+}
+
+/// The `selvedge.toml` of every directory that has a config.
+fn settings_files(
+    sources: &[Source],
+    watched: &mut Vec<PathBuf>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<SettingsFile> {
+    let mut files = Vec::new();
+    let roots: BTreeSet<&Path> = sources.iter().map(|source| &*source.root).collect();
+    for root in roots {
+        watched.push(root.join(settings::NAME));
+        match SettingsFile::read(root) {
+            Ok(file) => files.extend(file),
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+    files
 }
 
 impl Source {

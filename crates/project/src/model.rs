@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::settings::{D1Settings, HyperdriveSettings, KvSettings, R2Settings};
+
 /// A multi-Worker app. The first Worker is the one the front door talks to.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -100,13 +102,14 @@ pub enum Var {
     Json(String),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KvNamespace {
     pub binding: String,
     pub id: String,
+    pub settings: KvSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct D1Database {
     pub binding: String,
     pub name: String,
@@ -115,12 +118,14 @@ pub struct D1Database {
     pub migrations_dir: PathBuf,
     /// Default: `d1_migrations`.
     pub migrations_table: String,
+    pub settings: D1Settings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct R2Bucket {
     pub binding: String,
     pub bucket: String,
+    pub settings: R2Settings,
 }
 
 #[derive(Clone, Debug)]
@@ -167,13 +172,14 @@ pub enum ObjectState {
     RenamedTo(String),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Hyperdrive {
     pub binding: String,
     pub id: String,
     /// From the environment (`CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_<BINDING>`, or the older
     /// `WRANGLER_HYPERDRIVE_LOCAL_CONNECTION_STRING_<BINDING>`) or `localConnectionString`.
     pub connection_string: String,
+    pub settings: HyperdriveSettings,
 }
 
 #[derive(Clone, Debug)]

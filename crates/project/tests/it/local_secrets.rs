@@ -233,6 +233,7 @@ fn every_file_that_could_matter_is_watched() {
         ".env.local",
         ".env.staging",
         ".env.staging.local",
+        "selvedge.toml",
         "wrangler.toml",
     ];
     assert_eq!(names, expected.map(std::path::Path::new));

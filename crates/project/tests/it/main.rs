@@ -9,4 +9,5 @@ mod environments;
 mod formats;
 mod local_secrets;
 mod scripts;
+mod settings;
 mod support;

@@ -106,7 +106,7 @@ fn a_workflow_has_one_class() {
 #[test]
 fn names_that_no_header_can_carry_are_refused() {
     let kv = |id: &str| {
-        let namespace = KvNamespace { binding: "KV".to_owned(), id: id.to_owned() };
+        let namespace = KvNamespace { binding: "KV".to_owned(), id: id.to_owned(), ..KvNamespace::default() };
         with("a", |worker| worker.kv_namespaces.push(namespace))
     };
     for id in ["", "a b", "a\r\nb", "é"] {
@@ -124,6 +124,7 @@ fn what_workerd_would_fail_on_later_is_refused() {
             id: "d".to_owned(),
             migrations_dir: "/".into(),
             migrations_table: "m".to_owned(),
+            ..D1Database::default()
         });
     });
     assert!(refused(&[rpc]).starts_with("the flag \"d1_binding_jsrpc\" of Worker \"a\""));
@@ -131,7 +132,7 @@ fn what_workerd_would_fail_on_later_is_refused() {
         worker.hyperdrive.push(Hyperdrive {
             binding: "HD".to_owned(),
             id: "h".to_owned(),
-            connection_string: String::new(),
+            ..Hyperdrive::default()
         });
     });
     assert!(refused(&[hyperdrive]).starts_with("the Hyperdrive binding \"HD\" of Worker \"a\""));

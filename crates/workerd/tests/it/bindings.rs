@@ -11,15 +11,24 @@ use crate::support::{Lab, TOKEN, worker};
 
 fn with_storage(mut worker: AppWorker) -> AppWorker {
     let config = &mut worker.worker;
-    config.kv_namespaces.push(KvNamespace { binding: "KV".to_owned(), id: "ns-1".to_owned() });
-    config.kv_namespaces.push(KvNamespace { binding: "SAME".to_owned(), id: "ns-1".to_owned() });
-    config.r2_buckets.push(R2Bucket { binding: "R2".to_owned(), bucket: "my-bucket".to_owned() });
+    let kv = |binding: &str| KvNamespace {
+        binding: binding.to_owned(),
+        id: "ns-1".to_owned(),
+        ..KvNamespace::default()
+    };
+    config.kv_namespaces.extend([kv("KV"), kv("SAME")]);
+    config.r2_buckets.push(R2Bucket {
+        binding: "R2".to_owned(),
+        bucket: "my-bucket".to_owned(),
+        ..R2Bucket::default()
+    });
     config.d1_databases.push(D1Database {
         binding: "DB".to_owned(),
         name: "db".to_owned(),
         id: "d-1".to_owned(),
         migrations_dir: "/".into(),
         migrations_table: "m".to_owned(),
+        ..D1Database::default()
     });
     worker
 }
@@ -175,7 +184,7 @@ async fn hyperdrive_reaches_the_socket_of_its_binding() {
     app.worker.hyperdrive.push(Hyperdrive {
         binding: "HD".to_owned(),
         id: "h".to_owned(),
-        connection_string: String::new(),
+        ..Hyperdrive::default()
     });
     app.hyperdrive.push(HyperdriveTarget {
         binding: "HD".to_owned(),

@@ -1,0 +1,204 @@
+//! `selvedge.toml`.
+
+use insta::assert_snapshot;
+use selvedge_project::{Consistency, KvSettings};
+
+use crate::support::Fixture;
+
+const WRANGLER: &str = r#"
+name = "app"
+main = "src/index.js"
+compatibility_date = "2026-11-01"
+[[kv_namespaces]]
+binding = "SESSIONS"
+id = "one"
+[[kv_namespaces]]
+binding = "CACHE"
+[[env.staging.kv_namespaces]]
+binding = "STAGED"
+"#;
+
+fn with(settings: &str) -> Fixture {
+    Fixture::new(&[("wrangler.toml", WRANGLER), ("selvedge.toml", settings)])
+}
+
+#[test]
+fn a_table_is_on_its_binding_and_the_others_have_the_standard() {
+    let fixture = with(
+        r#"
+[kv.SESSIONS]
+consistency = "edge"
+locations = ["ams", "NRT"]
+own_writes_visible = false
+cache_size = "2 MiB"
+isolate_cache = true
+isolate_cache_size = 4096
+[kv.STAGED]
+consistency = "edge"
+"#,
+    );
+    let worker = fixture.worker();
+    assert_eq!(
+        worker.kv_namespaces[0].settings,
+        KvSettings {
+            consistency: Consistency::Edge,
+            locations: vec!["AMS".to_owned(), "NRT".to_owned()],
+            own_writes_visible: false,
+            cache_size: 2 << 20,
+            isolate_cache: true,
+            isolate_cache_size: 4096,
+        }
+    );
+    assert_eq!(worker.kv_namespaces[1].settings, KvSettings::default());
+    assert_eq!(fixture.env("staging").worker().kv_namespaces[0].settings.consistency, Consistency::Edge);
+}
+
+#[test]
+fn the_file_is_watched_also_before_it_exists() {
+    let fixture = Fixture::new(&[("wrangler.toml", WRANGLER)]);
+    assert!(fixture.load().unwrap().watched.contains(&fixture.path("selvedge.toml")));
+    fixture.write("selvedge.toml", "[kv.NOPE]");
+    assert!(fixture.load().unwrap_err().watched.contains(&fixture.path("selvedge.toml")));
+}
+
+#[test]
+fn every_mistake_has_its_place() {
+    let fixture = with(
+        r#"
+[cv.SESSIONS]
+[kv.SESIONS]
+[kv.CACHE]
+consistency = "egde"
+consistancy = 1
+locations = ["AMS", "ams", "a b"]
+cache_size = "12 MB"
+isolate_cache = "yes"
+[d1.DB]
+"#,
+    );
+    assert_snapshot!(fixture.report(), @r#"
+    error: unknown key `cv`
+     --> /app/selvedge.toml:2:2
+      |
+    2 | [cv.SESSIONS]
+      |  ^^ Selvedge does not know this key
+      |
+      = help: did you mean `kv`?
+
+    error: `kv.SESIONS` is about a binding that does not exist
+     --> /app/selvedge.toml:3:5
+      |
+    3 | [kv.SESIONS]
+      |     ^^^^^^^ no `kv_namespaces` of the wrangler config has this binding
+      |
+      = help: did you mean `SESSIONS`?
+
+    error: unknown key `kv.CACHE.consistancy`
+     --> /app/selvedge.toml:6:1
+      |
+    6 | consistancy = 1
+      | ^^^^^^^^^^^ Selvedge does not know this key
+      |
+      = help: did you mean `consistency`?
+
+    error: `kv.CACHE.consistency` cannot be "egde"
+     --> /app/selvedge.toml:5:15
+      |
+    5 | consistency = "egde"
+      |               ^^^^^^ expected "strong" or "edge"
+
+    error: the location "AMS" is named twice
+     --> /app/selvedge.toml:7:21
+      |
+    7 | locations = ["AMS", "ams", "a b"]
+      |                     ^^^^^ named before
+
+    error: `kv.CACHE.locations[2]` is not the name of a location
+     --> /app/selvedge.toml:7:28
+      |
+    7 | locations = ["AMS", "ams", "a b"]
+      |                            ^^^^^ expected 1 to 16 letters, digits and hyphens, as in "AMS" or "weur-1"
+
+    error: `kv.CACHE.cache_size` cannot be "12 MB"
+     --> /app/selvedge.toml:8:14
+      |
+    8 | cache_size = "12 MB"
+      |              ^^^^^^^ expected 64 KiB to 1024 GiB
+      |
+      = help: write bytes as a number, or a text with KiB, MiB or GiB: "64 MiB"
+
+    error: `kv.CACHE.isolate_cache` has the wrong type
+     --> /app/selvedge.toml:9:17
+      |
+    9 | isolate_cache = "yes"
+      |                 ^^^^^ expected a boolean, found a string
+
+    error: `d1.DB` is about a binding that does not exist
+      --> /app/selvedge.toml:10:5
+       |
+    10 | [d1.DB]
+       |     ^^ no `d1_databases` of the wrangler config has this binding
+       |
+       = help: tables are named by a `binding` of the wrangler config
+    "#);
+    assert_snapshot!(with("kv = 1").report(), @r"
+    error: `kv` has the wrong type
+     --> /app/selvedge.toml:1:6
+      |
+    1 | kv = 1
+      |      ^ expected a table, found a number
+    ");
+    assert_snapshot!(with("[kv").report(), @r"
+    error: the config is not valid TOML
+     --> /app/selvedge.toml:1:4
+      |
+    1 | [kv
+      |    ^ unclosed table, expected `]`
+    ");
+}
+
+#[test]
+fn settings_that_strong_consistency_makes_idle_are_said() {
+    let fixture = with("[kv.CACHE]\nown_writes_visible = false\n");
+    assert_snapshot!(fixture.report(), @r#"
+    warning: `kv.CACHE.own_writes_visible` has no effect
+     --> /app/selvedge.toml:2:1
+      |
+    2 | own_writes_visible = false
+      | ^^^^^^^^^^^^^^^^^^ the namespace is strongly consistent
+      |
+      = help: set `consistency = "edge"` for reads as on Cloudflare, or remove this key
+    "#);
+    assert_eq!(fixture.worker().kv_namespaces[1].settings.consistency, Consistency::Strong);
+}
+
+#[test]
+fn settings_belong_to_the_resource() {
+    let config = |name: &str, binding: &str| {
+        format!(
+            "name = {name:?}\nmain = \"i.js\"\ncompatibility_date = \"2026-11-01\"\n[[kv_namespaces]]\nbinding = {binding:?}\nid = \"same\"\n"
+        )
+    };
+    let fixture = Fixture::new(&[
+        ("a/wrangler.toml", &config("a", "A")),
+        ("a/i.js", ""),
+        ("b/wrangler.toml", &config("b", "B")),
+        ("b/i.js", ""),
+        ("a/selvedge.toml", "[kv.A]\nconsistency = \"edge\"\n"),
+    ])
+    .configs(&["a/wrangler.toml", "b/wrangler.toml"]);
+    let project = fixture.load().unwrap().project;
+    for worker in &project.workers {
+        assert_eq!(worker.kv_namespaces[0].settings.consistency, Consistency::Edge, "{}", worker.name);
+    }
+    fixture.write("b/selvedge.toml", "[kv.B]\nconsistency = \"strong\"\n");
+    assert_snapshot!(fixture.report(), @r#"
+    error: "same" is set up in two ways
+     --> /app/b/selvedge.toml:1:5
+      |
+    1 | [kv.B]
+      |     ^ a table in /app/a/selvedge.toml says something else
+      |
+      = help: settings belong to the resource, whichever binding it is used through: leave one table, or make them equal
+    "#);
+}
