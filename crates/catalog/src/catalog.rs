@@ -98,6 +98,27 @@ impl Catalog {
         written.await.map_err(flatten)
     }
 
+    /// The ids and names of all resources of one kind, by name.
+    pub async fn resources(&self, kind: ResourceKind) -> Result<Vec<(String, String)>> {
+        let found = self.database.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, name FROM resources WHERE kind = ?1 ORDER BY name, id")?;
+            let rows = statement.query_map([kind.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        Ok(found.await??)
+    }
+
+    /// Forgets a resource. Its data is the business of its engine.
+    pub async fn forget_resource(&self, kind: ResourceKind, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        let written = self.database.write(move |connection| {
+            let delete = "DELETE FROM resources WHERE kind = ?1 AND id = ?2";
+            connection.execute(delete, params![kind.as_str(), id]).map(drop)
+        });
+        written.await.map_err(flatten)
+    }
+
     pub async fn resource_name(&self, kind: ResourceKind, id: &str) -> Result<Option<String>> {
         let found = self.database.read(|connection| {
             let mut statement =
@@ -138,5 +159,9 @@ mod tests {
         assert_eq!(catalog.object_classes("app").await.unwrap(), [class("C", "app-A")]);
         assert_eq!(catalog.resource_name(ResourceKind::D1, "id").await.unwrap().as_deref(), Some("new"));
         assert_eq!(catalog.resource_name(ResourceKind::R2, "id").await.unwrap(), None);
+        let d1 = catalog.resources(ResourceKind::D1).await.unwrap();
+        assert_eq!(d1, [("id".to_owned(), "new".to_owned())]);
+        catalog.forget_resource(ResourceKind::D1, "id").await.unwrap();
+        assert_eq!(catalog.resources(ResourceKind::D1).await.unwrap(), []);
     }
 }

@@ -16,7 +16,12 @@ pub enum DataError {
         path.display(),
         holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
-    InUse { path: PathBuf, holder: Option<u32> },
+    InUse {
+        path: PathBuf,
+        holder: Option<u32>,
+        /// The holder's run directory.
+        run: Option<PathBuf>,
+    },
     #[error("cannot make a directory for sockets under {}", path.display())]
     Run { path: PathBuf, source: io::Error },
 }
@@ -50,7 +55,7 @@ impl DataDirectory {
         let (holder, left) = parse(&note);
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataError::InUse { path, holder }),
+            Err(TryLockError::WouldBlock) => return Err(DataError::InUse { path, holder, run: left }),
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         if let Some(left) = left.filter(|left| is_ours(left)) {

@@ -3,6 +3,7 @@
 //!
 //! The CLI is one caller; tests start nodes in-process through the same door.
 
+mod access;
 mod data;
 mod dev;
 mod exceptions;
@@ -12,8 +13,11 @@ mod storage;
 mod supervise;
 mod watch;
 
+pub use access::{Access, AccessError};
 pub use data::DataError;
 pub use dev::{Dev, DevError, DevOptions};
 pub use release::ReleaseError;
 pub use report::{Failed, Level, Notice, Report};
 pub use storage::StorageError;
+
+pub use selvedge_api::{Answer, Client, ClientError};

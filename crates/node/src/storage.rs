@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use selvedge_api::Api;
 use selvedge_base::{SharedClock, random_hex};
 use selvedge_bindings::{Registry, Resource};
 use selvedge_catalog::{Catalog, ResourceKind};
@@ -29,15 +30,19 @@ pub enum StorageError {
     Listen { path: PathBuf, source: std::io::Error },
 }
 
+/// Where tools reach a running node, in its run directory.
+pub(crate) const API_SOCKET: &str = "api.sock";
+
 pub(crate) struct Storage {
-    kv: selvedge_kv::Store,
-    d1: selvedge_d1::Store,
-    r2: selvedge_r2::Store,
+    kv: Arc<selvedge_kv::Store>,
+    d1: Arc<selvedge_d1::Store>,
+    r2: Arc<selvedge_r2::Store>,
     pub(crate) catalog: Catalog,
+    pub(crate) api: Arc<Api>,
     registry: Arc<Registry>,
     pub(crate) token: String,
     pub(crate) socket: PathBuf,
-    serving: JoinHandle<()>,
+    serving: [JoinHandle<()>; 2],
 }
 
 impl Storage {
@@ -52,13 +57,23 @@ impl Storage {
         let r2 =
             selvedge_r2::Store::open(&data.join("r2"), Arc::clone(clock), selvedge_r2::Limits::default())
                 .map_err(|source| StorageError::R2 { id: "*".to_owned(), source })?;
+        let (kv, d1, r2) = (Arc::new(kv), Arc::new(d1), Arc::new(r2));
         let socket = run.join("bindings.sock");
-        let listener = UnixListener::bind(&socket)
-            .map_err(|source| StorageError::Listen { path: socket.clone(), source })?;
+        let listener = listen(&socket)?;
         let token = random_hex(&**clock, 32);
         let registry = Arc::new(Registry::new(token.clone()));
-        let serving = tokio::spawn(selvedge_bindings::serve(listener, Arc::clone(&registry)));
-        Ok(Self { kv, d1, r2, catalog, registry, token, socket, serving })
+        let api = Arc::new(Api {
+            kv: Arc::clone(&kv),
+            d1: Arc::clone(&d1),
+            r2: Arc::clone(&r2),
+            catalog: catalog.clone(),
+            clock: Arc::clone(clock),
+        });
+        let serving = [
+            tokio::spawn(selvedge_bindings::serve(listener, Arc::clone(&registry))),
+            tokio::spawn(selvedge_api::serve(listen(&run.join(API_SOCKET))?, Arc::clone(&api))),
+        ];
+        Ok(Self { kv, d1, r2, catalog, api, registry, token, socket, serving })
     }
 
     /// Opens everything that the bindings of `worker` stand for.
@@ -107,6 +122,12 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        self.serving.abort();
+        for task in &self.serving {
+            task.abort();
+        }
     }
+}
+
+fn listen(path: &Path) -> Result<UnixListener, StorageError> {
+    UnixListener::bind(path).map_err(|source| StorageError::Listen { path: path.to_owned(), source })
 }

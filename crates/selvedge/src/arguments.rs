@@ -20,6 +20,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Dev(DevArguments),
+    Kv(crate::kv::KvArguments),
 }
 
 /// Serve a project with real storage, and rebuild it on every change.

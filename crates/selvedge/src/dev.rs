@@ -1,6 +1,5 @@
 //! `selvedge dev`.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -48,10 +47,7 @@ pub(crate) async fn run(arguments: DevArguments) -> ExitCode {
 }
 
 fn options(arguments: DevArguments) -> DevOptions {
-    // Variables that are not UTF-8 cannot be any that are read here.
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment = crate::environment();
     DevOptions {
         project: LoadOptions {
             configs: arguments.config,

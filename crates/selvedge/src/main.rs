@@ -3,7 +3,10 @@
 mod arguments;
 mod console;
 mod dev;
+mod kv;
+mod tools;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -28,5 +31,14 @@ fn main() -> ExitCode {
         };
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
+        Command::Kv(kv) => runtime.block_on(kv::run(kv)),
     }
+}
+
+/// The environment of the process. Variables that are not UTF-8 cannot be any that are read.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }

@@ -10,4 +10,5 @@ mod platform;
 mod reload;
 mod support;
 mod tidy;
+mod tools;
 mod words;

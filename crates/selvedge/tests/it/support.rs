@@ -323,3 +323,17 @@ pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, S
     tokio::time::sleep(Duration::from_millis(100)).await;
     (status.code(), node.output())
 }
+
+/// Runs `selvedge` to its end: exit code, stdout, stderr.
+#[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
+pub(crate) async fn run_apart(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_selvedge"))
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}

@@ -45,6 +45,7 @@ fn nothing_reaches_upward() {
         ("project", 2),
         ("objects", 3),
         ("catalog", 4),
+        ("api", 5),
         ("front", 5),
         ("bindings", 5),
         ("workerd", 5),

@@ -1,0 +1,85 @@
+//! The socket, and which engine answers which path.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use selvedge_base::SharedClock;
+use selvedge_catalog::Catalog;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
+
+use crate::envelope::{Body, Outcome, Refused};
+use crate::kv;
+use crate::request::Call;
+
+/// The engines that the API is about.
+#[derive(Clone)]
+pub struct Api {
+    pub kv: Arc<selvedge_kv::Store>,
+    pub d1: Arc<selvedge_d1::Store>,
+    pub r2: Arc<selvedge_r2::Store>,
+    pub catalog: Catalog,
+    pub clock: SharedClock,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    pub(crate) async fn answer(&self, call: Call) -> Response<Body> {
+        self.route(call).await.unwrap_or_else(|refused| refused.reply())
+    }
+
+    async fn route(&self, call: Call) -> Outcome {
+        let segments = call.segments()?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match &segments[..] {
+            ["client", "v4", "accounts", _, "storage", "kv", "namespaces", rest @ ..] => {
+                kv::answer(self, call, rest).await
+            }
+            _ => Err(Refused::no_route()),
+        }
+    }
+}
+
+/// Answers API requests on `listener` until the future is dropped.
+pub async fn serve(listener: UnixListener, api: Arc<Api>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_connection(stream, Arc::clone(&api)));
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be closed soon.
+                tracing::warn!(%error, "an API connection was not accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+pub(crate) async fn serve_connection<S>(stream: S, api: Arc<Api>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let api = Arc::clone(&api);
+        async move {
+            let (parts, body) = request.into_parts();
+            let call = Call { parts, body };
+            Ok::<_, Infallible>(api.answer(call).await)
+        }
+    });
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "an API connection ended early");
+    }
+}
