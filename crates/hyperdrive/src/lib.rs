@@ -1,10 +1,14 @@
-//! The way from a Worker to somebody's own Postgres or MySQL.
+//! The way from a Worker, or from any application, to somebody's own Postgres or MySQL.
 //!
-//! For now a straight relay: a byte that the Worker's driver sends is a byte that the database receives. No
-//! pool, no cache, no credentials of our own.
+//! [`pool`] shares connections to an origin; it knows no protocol. [`relay`] uses none of it: a byte that the
+//! driver sends is a byte that the database receives.
 
+pub mod pool;
+
+mod listener;
 mod origin;
 mod relay;
 
+pub use listener::{Listener, Serve, Stream, listen};
 pub use origin::{Origin, OriginError};
 pub use relay::relay;
