@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,6 +43,19 @@ pub struct Answer<T> {
     pub result: T,
     /// Where the next page starts, where pages have cursors.
     pub cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    result: T,
+    #[serde(default)]
+    result_info: PageInfo,
+}
+
+#[derive(Default, Deserialize)]
+struct PageInfo {
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
 /// Speaks to the API of one node. A connection is opened for each request, so requests may run side by side.
@@ -120,10 +134,9 @@ impl Client {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let response = self.fetch(method, target, &[], body).await?;
         let bytes = response.into_body().collect().await?.to_bytes();
-        let mut envelope: Value = serde_json::from_slice(&bytes).map_err(ClientError::Malformed)?;
-        let cursor = envelope["result_info"]["cursor"].as_str().filter(|c| !c.is_empty()).map(str::to_owned);
-        let result = serde_json::from_value(envelope["result"].take()).map_err(ClientError::Malformed)?;
-        Ok(Answer { result, cursor })
+        let envelope: Envelope<T> = serde_json::from_slice(&bytes).map_err(ClientError::Malformed)?;
+        let cursor = envelope.result_info.cursor.filter(|cursor| !cursor.is_empty());
+        Ok(Answer { result: envelope.result, cursor })
     }
 }
 

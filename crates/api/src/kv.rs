@@ -86,6 +86,8 @@ async fn list_namespaces(api: &Api, call: &Call) -> Outcome {
 #[derive(Deserialize)]
 struct Wanted {
     title: String,
+    /// Ours: the id that a config has chosen. One that is there already is no mistake.
+    id: Option<String>,
 }
 
 async fn check_title(api: &Api, title: &str) -> Result<(), Refused> {
@@ -101,9 +103,13 @@ async fn check_title(api: &Api, title: &str) -> Result<(), Refused> {
 }
 
 async fn create(api: &Api, call: &mut Call) -> Outcome {
-    let Wanted { title } = call.json().await?;
-    check_title(api, &title).await?;
-    let id = random_hex(&*api.clock, 16);
+    let Wanted { title, id } = call.json().await?;
+    let id = if let Some(id) = id {
+        id
+    } else {
+        check_title(api, &title).await?;
+        random_hex(&*api.clock, 16)
+    };
     api.kv.namespace(&id).await?;
     let named = api.catalog.name_resource(ResourceKind::Kv, &id, &title).await;
     named.map_err(|error| Refused::internal(&error))?;
@@ -111,7 +117,7 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
 }
 
 async fn rename(api: &Api, id: &str, call: &mut Call) -> Outcome {
-    let Wanted { title } = call.json().await?;
+    let Wanted { title, .. } = call.json().await?;
     check_title(api, &title).await?;
     let named = api.catalog.name_resource(ResourceKind::Kv, id, &title).await;
     named.map_err(|error| Refused::internal(&error))?;

@@ -9,6 +9,7 @@
 //! Requests are translated here, decided in the engines.
 
 mod client;
+mod d1;
 mod envelope;
 mod kv;
 mod request;

@@ -50,13 +50,18 @@ impl Call {
 
     /// The whole body, in memory; one over 100 MB is refused.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Refused> {
+        self.bytes_up_to(JSON_LIMIT).await
+    }
+
+    /// The whole body, in memory.
+    pub(crate) async fn bytes_up_to(&mut self, limit: usize) -> Result<Bytes, Refused> {
         let mut all = BytesMut::new();
         while let Some(frame) = self.body.frame().await {
             let frame =
                 frame.map_err(|error| Refused::bad_request(format!("the body broke off: {error}")))?;
             let Ok(mut data) = frame.into_data() else { continue };
-            if all.len() + data.remaining() > JSON_LIMIT {
-                let message = format!("the body is longer than {JSON_LIMIT} bytes");
+            if all.len() + data.remaining() > limit {
+                let message = format!("the body is longer than {limit} bytes");
                 return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, 10001, message));
             }
             all.extend_from_slice(&data.copy_to_bytes(data.remaining()));

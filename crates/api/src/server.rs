@@ -4,29 +4,32 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use selvedge_base::SharedClock;
-use selvedge_catalog::Catalog;
+use selvedge_catalog::{Catalog, ResourceKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 
 use crate::envelope::{Body, Outcome, Refused};
-use crate::kv;
 use crate::request::Call;
+use crate::{d1, kv};
 
 /// The engines that the API is about.
-#[derive(Clone)]
 pub struct Api {
     pub kv: Arc<selvedge_kv::Store>,
     pub d1: Arc<selvedge_d1::Store>,
     pub r2: Arc<selvedge_r2::Store>,
     pub catalog: Catalog,
     pub clock: SharedClock,
+    /// Whether a Worker that runs on this node has a resource bound.
+    pub is_bound: Box<IsBound>,
 }
+
+type IsBound = dyn Fn(ResourceKind, &str) -> bool + Send + Sync;
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,12 +42,26 @@ impl Api {
         self.route(call).await.unwrap_or_else(|refused| refused.reply())
     }
 
+    /// Refuses what must not happen to a resource that a running Worker has in its hands.
+    pub(crate) fn check_unbound(&self, kind: ResourceKind, id: &str) -> Result<(), Refused> {
+        if (self.is_bound)(kind, id) {
+            let message = format!(
+                "{id} is bound to the Worker that runs on this node: stop the node, or remove the binding first"
+            );
+            return Err(Refused::new(StatusCode::CONFLICT, 10001, message));
+        }
+        Ok(())
+    }
+
     async fn route(&self, call: Call) -> Outcome {
         let segments = call.segments()?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match &segments[..] {
             ["client", "v4", "accounts", _, "storage", "kv", "namespaces", rest @ ..] => {
                 kv::answer(self, call, rest).await
+            }
+            ["client", "v4", "accounts", _, "d1", "database", rest @ ..] => {
+                d1::answer(self, call, rest).await
             }
             _ => Err(Refused::no_route()),
         }

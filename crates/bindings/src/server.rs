@@ -43,6 +43,10 @@ impl Registry {
         self.resources.write().unwrap_or_else(PoisonError::into_inner).insert(name, resource);
     }
 
+    pub fn contains(&self, name: &str) -> bool {
+        self.resources.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
     fn find(&self, headers: &HeaderMap) -> Option<Resource> {
         let token = headers.get(TOKEN_HEADER)?.as_bytes();
         if !same(token, self.token.as_bytes()) {

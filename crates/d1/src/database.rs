@@ -209,6 +209,10 @@ impl Database {
         Ok((value, committed))
     }
 
+    pub(crate) fn storage(&self) -> &selvedge_sqlite::Database {
+        &self.database
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

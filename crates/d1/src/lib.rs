@@ -7,6 +7,8 @@
 mod bookmark;
 mod database;
 mod error;
+mod export;
+mod import;
 mod limits;
 mod migrate;
 mod plan;
@@ -18,6 +20,8 @@ mod store;
 
 pub use database::Database;
 pub use error::{Error, MigrateError, QueryError, Result};
+pub use export::{Export, ExportError, ExportOptions};
+pub use import::Imported;
 pub use limits::Limits;
 pub use split::{Piece, split};
 pub use statement::{Answer, Format, Meta, Outcome, Param, Statement, Timings};

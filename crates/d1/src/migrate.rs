@@ -16,7 +16,8 @@ use crate::{Database, Format, MigrateError, QueryError, Statement};
 /// For one file. Nobody waits for the answer with a Worker in hand, so it is longer than for a request.
 const TIME: Duration = Duration::from_mins(10);
 
-struct File {
+/// A file of SQL.
+struct Migration {
     name: String,
     text: String,
 }
@@ -28,26 +29,30 @@ impl Database {
     /// The SQL is a user's, under the same policy as a Worker's. Names and table are wrangler's, so either can
     /// go on where the other stopped.
     pub async fn migrate(&self, directory: &Path, table: &str) -> Result<Vec<String>, MigrateError> {
-        let files = read(directory).await?;
         let mut applied = Vec::new();
-        for file in files {
-            let name = file.name.clone();
-            let job = {
-                let (shared, file, table) = (Arc::clone(self.shared()), file, quoted(table));
-                move |writer: &Connection| apply(&shared, writer, &file, &table)
-            };
-            let (is_new, _) = self.run_on_writer(true, job).await.map_err(|error| match error {
-                WriteError::Job(Failed::Here(error)) => *error,
-                WriteError::Job(Failed::Table(source)) => {
-                    MigrateError::Table { table: table.to_owned(), source }
-                }
-                WriteError::Database(error) => {
-                    MigrateError::File { file: name.clone(), source: QueryError::from_commit(error) }
-                }
-            })?;
-            applied.extend(is_new.then_some(name));
+        for Migration { name, text } in read(directory).await? {
+            if self.migrate_one(&name, text, table).await? {
+                applied.push(name);
+            }
         }
         Ok(applied)
+    }
+
+    /// Applies one file, given by its name and its SQL. False when `table` names it already.
+    pub async fn migrate_one(&self, name: &str, text: String, table: &str) -> Result<bool, MigrateError> {
+        let job = {
+            let (shared, table) = (Arc::clone(self.shared()), quoted(table));
+            let file = Migration { name: name.to_owned(), text };
+            move |writer: &Connection| apply(&shared, writer, &file, &table)
+        };
+        let applied = self.run_on_writer(true, job).await.map_err(|error| match error {
+            WriteError::Job(Failed::Here(error)) => *error,
+            WriteError::Job(Failed::Table(source)) => MigrateError::Table { table: table.to_owned(), source },
+            WriteError::Database(error) => {
+                MigrateError::File { file: name.to_owned(), source: QueryError::from_commit(error) }
+            }
+        })?;
+        Ok(applied.0)
     }
 }
 
@@ -73,7 +78,7 @@ impl From<rusqlite::Error> for Failed {
 fn apply(
     shared: &Shared,
     writer: &Connection,
-    file: &File,
+    file: &Migration,
     table: &str,
 ) -> Result<(bool, Committed), Failed> {
     shared.run(writer, Format::Objects, Instant::now() + TIME, |run| {
@@ -95,7 +100,7 @@ fn apply(
     })
 }
 
-fn run_file(run: &Run<'_>, file: &File) -> Result<(), Failed> {
+fn run_file(run: &Run<'_>, file: &Migration) -> Result<(), Failed> {
     for piece in split(&file.text) {
         run.request(&[Statement::new(piece.sql)]).map_err(Stop::on_writer).map_err(|source| {
             Failed::Here(Box::new(MigrateError::Statement {
@@ -110,7 +115,7 @@ fn run_file(run: &Run<'_>, file: &File) -> Result<(), Failed> {
 }
 
 /// The start of a statement, on one line.
-fn excerpt(sql: &str) -> String {
+pub(crate) fn excerpt(sql: &str) -> String {
     const LENGTH: usize = 80;
     let mut words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = words.char_indices().nth(LENGTH) {
@@ -128,7 +133,7 @@ fn quoted(table: &str) -> String {
 }
 
 /// The `.sql` files of `directory`, by name.
-async fn read(directory: &Path) -> Result<Vec<File>, MigrateError> {
+async fn read(directory: &Path) -> Result<Vec<Migration>, MigrateError> {
     let unreadable = |source| MigrateError::Read { path: directory.to_owned(), source };
     let mut entries = tokio::fs::read_dir(directory).await.map_err(unreadable)?;
     let mut files = Vec::new();
@@ -142,7 +147,7 @@ async fn read(directory: &Path) -> Result<Vec<File>, MigrateError> {
             .await
             .map_err(|source| MigrateError::Read { path: path.clone(), source })?;
         match (name.into_string(), String::from_utf8(bytes)) {
-            (Ok(name), Ok(text)) => files.push(File { name, text }),
+            (Ok(name), Ok(text)) => files.push(Migration { name, text }),
             _ => return Err(MigrateError::NotText { path }),
         }
     }

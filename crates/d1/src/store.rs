@@ -32,6 +32,20 @@ impl Store {
         Ok(Self { directory: directory.into(), clock, limits, databases: Arc::default() })
     }
 
+    /// Removes the database of that id and everything it has. Clones that are still held go on working on what
+    /// is no longer there, so nobody may hold one.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        let mut databases = self.databases.lock().await;
+        drop(databases.remove(id));
+        let path = self.directory.join(path_component(id));
+        match tokio::fs::remove_dir_all(&path).await {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(selvedge_sqlite::Error::Directory { path, source }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The database of that id, created when it is not there yet. Asking again gives the same one.
     pub async fn database(&self, id: &str) -> Result<Database> {
         let mut databases = self.databases.lock().await;

@@ -68,6 +68,10 @@ impl Storage {
             r2: Arc::clone(&r2),
             catalog: catalog.clone(),
             clock: Arc::clone(clock),
+            is_bound: Box::new({
+                let registry = Arc::clone(&registry);
+                move |kind, id| registry.contains(&resource_name(named(kind), id))
+            }),
         });
         let serving = [
             tokio::spawn(selvedge_bindings::serve(listener, Arc::clone(&registry))),
@@ -125,6 +129,14 @@ impl Drop for Storage {
         for task in &self.serving {
             task.abort();
         }
+    }
+}
+
+fn named(kind: ResourceKind) -> ResourceName {
+    match kind {
+        ResourceKind::Kv => ResourceName::Kv,
+        ResourceKind::D1 => ResourceName::D1,
+        ResourceKind::R2 => ResourceName::R2,
     }
 }
 

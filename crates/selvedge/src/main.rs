@@ -2,6 +2,7 @@
 
 mod arguments;
 mod console;
+mod d1;
 mod dev;
 mod kv;
 mod tools;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         };
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
+        Command::D1(d1) => runtime.block_on(d1::run(d1)),
         Command::Kv(kv) => runtime.block_on(kv::run(kv)),
     }
 }

@@ -58,15 +58,15 @@ impl Command {
         match self {
             Self::Put { file, namespace } => {
                 let pairs: Vec<Value> = read(&file)?;
-                write(&place, "Writing", &namespace.path(&place)?, Method::PUT, pairs).await
+                write(&place, "Writing", &namespace.path(&place).await?, Method::PUT, pairs).await
             }
             Self::Delete { file, namespace } => {
                 let keys = keys(&file)?.into_iter().map(Value::String).collect();
-                write(&place, "Deleting", &namespace.path(&place)?, Method::DELETE, keys).await
+                write(&place, "Deleting", &namespace.path(&place).await?, Method::DELETE, keys).await
             }
             Self::Get { file, namespace } => {
                 let keys = keys(&file)?;
-                let target = format!("{}/bulk/get", namespace.path(&place)?);
+                let target = format!("{}/bulk/get", namespace.path(&place).await?);
                 let bar = tools::bar("Reading", "keys", keys.len() as u64);
                 let mut values = serde_json::Map::new();
                 for some in keys.chunks(READS) {
@@ -79,7 +79,7 @@ impl Command {
                 tools::json(&values)
             }
             Self::Export { output, prefix, namespace } => {
-                export(&place, &namespace.path(&place)?, &prefix, output.as_deref()).await
+                export(&place, &namespace.path(&place).await?, &prefix, output.as_deref()).await
             }
         }
     }

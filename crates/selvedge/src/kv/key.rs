@@ -79,7 +79,7 @@ impl Command {
         match self {
             Self::Put(put) => put.run(&place).await,
             Self::List { namespace, prefix } => {
-                let path = namespace.path(&place)?;
+                let path = namespace.path(&place).await?;
                 let mut all: Vec<Key> = Vec::new();
                 let mut cursor = String::new();
                 loop {
@@ -94,7 +94,7 @@ impl Command {
                 }
             }
             Self::Get { key, namespace, text } => {
-                let target = format!("{}/values/{}", namespace.path(&place)?, segment(&key));
+                let target = format!("{}/values/{}", namespace.path(&place).await?, segment(&key));
                 let body = client.fetch(Method::GET, &target, &[], "").await?.into_body();
                 if text {
                     let value = body.collect().await?.to_bytes();
@@ -108,7 +108,7 @@ impl Command {
                 Ok(())
             }
             Self::Delete { key, namespace } => {
-                let target = format!("{}/values/{}", namespace.path(&place)?, segment(&key));
+                let target = format!("{}/values/{}", namespace.path(&place).await?, segment(&key));
                 client.call::<Value>(Method::DELETE, &target, None).await?;
                 tools::spoken(format_args!("Deleted {key:?}."));
                 Ok(())
@@ -129,7 +129,7 @@ impl Put {
         let seconds = [("expiration", self.expiration), ("expiration_ttl", self.ttl)];
         let query: Vec<String> =
             seconds.iter().filter_map(|(name, value)| value.map(|v| format!("{name}={v}"))).collect();
-        let path = self.namespace.path(place)?;
+        let path = self.namespace.path(place).await?;
         let target = format!("{path}/values/{}?{}", segment(&self.key), query.join("&"));
         let mut headers = Vec::new();
         if let Some(metadata) = &self.metadata {

@@ -5,6 +5,8 @@ mod key;
 mod namespace;
 
 use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::tools::{self, Misuse, Outcome, Place, PlaceArguments, segment};
 
@@ -44,14 +46,20 @@ pub(crate) struct NamespaceArguments {
 }
 
 impl NamespaceArguments {
-    /// Where the API has the namespace.
-    fn path(&self, place: &Place) -> anyhow::Result<String> {
+    /// Where the API has the namespace. One that the config names is made when it is not there yet, as
+    /// `selvedge dev` makes it.
+    async fn path(&self, place: &Place) -> anyhow::Result<String> {
         let id = match (&self.namespace_id, &self.binding) {
             (Some(id), _) => id.clone(),
-            (None, Some(binding)) => place.binding("KV namespace", binding, |worker| {
-                let mut all = worker.kv_namespaces.iter();
-                all.find(|namespace| namespace.binding == *binding).map(|namespace| namespace.id.clone())
-            })?,
+            (None, Some(binding)) => {
+                let id = place.binding("KV namespace", binding, |worker| {
+                    let mut all = worker.kv_namespaces.iter();
+                    all.find(|namespace| namespace.binding == *binding).map(|namespace| namespace.id.clone())
+                })?;
+                let body = json!({ "title": binding, "id": id });
+                place.client().call::<Value>(Method::POST, namespace::PATH, Some(&body)).await?;
+                id
+            }
             (None, None) => return Err(Misuse("name a namespace: --binding or --namespace-id".into()).into()),
         };
         Ok(format!("{}/{}", namespace::PATH, segment(&id)))

@@ -73,14 +73,14 @@ impl Command {
             Self::Rename { namespace, new_name } => {
                 let place = Place::open(place).await?;
                 let body = json!({ "title": new_name });
-                let path = namespace.path(&place)?;
+                let path = namespace.path(&place).await?;
                 place.client().call::<Value>(Method::PUT, &path, Some(&body)).await?;
                 tools::spoken(format_args!("The namespace is now called {new_name:?}."));
                 Ok(())
             }
             Self::Delete { namespace } => {
                 let place = Place::open(place).await?;
-                let path = namespace.path(&place)?;
+                let path = namespace.path(&place).await?;
                 place.client().call::<Value>(Method::DELETE, &path, None).await?;
                 tools::spoken("Deleted the namespace.");
                 Ok(())

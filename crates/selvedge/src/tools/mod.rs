@@ -6,7 +6,7 @@
 mod output;
 mod place;
 
-pub(crate) use output::{bar, json, raw, segment, spoken};
+pub(crate) use output::{bar, byte_bar, json, plain, raw, segment, spinner, spoken, table};
 pub(crate) use place::{Place, PlaceArguments};
 
 use std::process::ExitCode;

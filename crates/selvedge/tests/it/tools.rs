@@ -89,6 +89,71 @@ async fn kv_bulk_files_go_in_and_out() {
 }
 
 #[tokio::test]
+async fn d1_databases_go_out_as_sql_and_come_back() {
+    let project = project();
+    let place = ["--persist-to", "data"];
+    let selvedge = |words: &'static [&str]| {
+        let (project, words) = (&project, [words, &place[..]].concat());
+        async move { selvedge(project, &words).await }
+    };
+    for name in ["one", "two"] {
+        let create = ["d1", "create", name, "--json", "--persist-to", "data"];
+        assert_eq!(selvedge_json(&project, &create).await["name"], json!(name));
+    }
+    project.write(
+        "schema.sql",
+        "BEGIN TRANSACTION; CREATE TABLE t (z TEXT, a BLOB, twice TEXT AS (z || z));
+         CREATE TRIGGER g AFTER DELETE ON t BEGIN SELECT 1; END;
+         INSERT INTO t (z, a) VALUES ('it''s', x'00ff'), (NULL, 1.0); COMMIT;",
+    );
+    selvedge(&["d1", "execute", "one", "--file", "schema.sql"]).await;
+    let table = selvedge(&["d1", "execute", "one", "--command", "SELECT z, a FROM t"]).await;
+    assert!(table.find('z') < table.find('a') && table.contains("it's"), "{table}");
+    selvedge(&["d1", "export", "one", "--output", "one.sql"]).await;
+    selvedge(&["d1", "import", "two", "one.sql"]).await;
+    let same = selvedge(&["d1", "export", "two"]).await;
+    assert_eq!(same, project.read("one.sql"));
+    assert!(same.contains("X'00FF'") && same.contains("1.0"), "{same}");
+
+    project.write("broken.sql", "INSERT INTO t (z) VALUES ('lost');\nSELECT nonsense;");
+    let broken = ["d1", "execute", "one", "--file", "broken.sql", "--persist-to", "data"];
+    let (code, _, talk) = run_apart(project.path(), &broken).await;
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("broken.sql, line 2") && talk.contains("no such column: nonsense"), "{talk}");
+    let count = ["d1", "execute", "one", "--json", "--command", "SELECT count(*) AS n FROM t"];
+    let counted = selvedge_json(&project, &[&count[..], &place[..]].concat()).await;
+    assert_eq!(counted[0]["results"], json!([{ "n": 2 }]));
+    selvedge(&["d1", "delete", "two", "-y"]).await;
+    let listed = selvedge(&["d1", "list"]).await;
+    assert!(listed.contains("one") && !listed.contains("two"), "{listed}");
+}
+
+#[tokio::test]
+async fn d1_migrations_are_made_listed_and_applied() {
+    let project = project();
+    project.write(
+        "wrangler.toml",
+        &format!(
+            "{CONFIG}[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"app\"\ndatabase_id = \"x\"\n"
+        ),
+    );
+    let made = selvedge(&project, &["d1", "migrations", "create", "DB", "add users!"]).await;
+    assert!(made.trim().ends_with("migrations/0001_add_users.sql"), "{made}");
+    project.write("migrations/0001_add_users.sql", "CREATE TABLE users (id INTEGER);");
+    project.write("migrations/0002_wrong.sql", "CREATE TABLE ok (id);\n\nCREATE TABEL x;");
+    let listed = selvedge(&project, &["d1", "migrations", "list", "app"]).await;
+    assert!(listed.contains("0001_add_users.sql") && listed.contains("0002_wrong.sql"), "{listed}");
+    let (code, _, talk) = run_apart(project.path(), &["d1", "migrations", "apply", "DB"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        talk.contains("0002_wrong.sql, line 3") && talk.contains("1 of 2 migrations are applied"),
+        "{talk}"
+    );
+    let listed = selvedge(&project, &["d1", "migrations", "list", "DB"]).await;
+    assert!(!listed.contains("0001") && listed.contains("0002"), "{listed}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_answered_with_what_to_do() {
     let project = project();
     let (code, _, talk) = run_apart(project.path(), &["kv", "key", "list", "--binding", "KV"]).await;

@@ -1,0 +1,248 @@
+//! `d1/database`: databases, queries, exports, imports and migrations.
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use selvedge_base::random_hex;
+use selvedge_catalog::ResourceKind;
+use selvedge_d1::{Answer, Database, ExportOptions, Format, MigrateError, Param, QueryError, Statement};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::envelope::{Outcome, Refused, paged, success};
+use crate::request::Call;
+use crate::server::Api;
+
+/// Bytes of an import: it is held in memory, as it is one transaction.
+const SCRIPT: usize = 4 << 30;
+
+pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome {
+    let method = call.method().clone();
+    match (&method, path) {
+        (&Method::GET, []) => list(api, &call).await,
+        (&Method::POST, []) => create(api, &mut call).await,
+        (_, [which, rest @ ..]) => {
+            let (id, name) = find(api, which).await?;
+            if (&method, rest) == (&Method::DELETE, &[]) {
+                return delete(api, &id).await;
+            }
+            let database = api.d1.database(&id).await.map_err(|error| Refused::internal(&error))?;
+            match (&method, rest) {
+                (&Method::GET, []) => info(&database, &id, &name).await,
+                (&Method::POST, ["query"]) => query(&database, &mut call, Format::Objects).await,
+                (&Method::POST, ["raw"]) => query(&database, &mut call, Format::RowsAndColumns).await,
+                (&Method::GET, ["selvedge", "export"]) => Ok(export(&database, &call)),
+                (&Method::PUT, ["selvedge", "import"]) => import(&database, &mut call).await,
+                (&Method::POST, ["selvedge", "migrate"]) => migrate(&database, &mut call).await,
+                _ => Err(Refused::no_route()),
+            }
+        }
+        _ => Err(Refused::no_route()),
+    }
+}
+
+impl From<QueryError> for Refused {
+    fn from(error: QueryError) -> Self {
+        match &error {
+            QueryError::Storage(source) => {
+                tracing::error!(error = %selvedge_base::on_one_line(source), "a D1 database failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, 7500, error.to_string())
+            }
+            QueryError::Overloaded | QueryError::QueuedTooLong => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, 7500, error.to_string())
+            }
+            _ => Self::new(StatusCode::BAD_REQUEST, 7500, error.to_string()),
+        }
+    }
+}
+
+impl From<MigrateError> for Refused {
+    fn from(error: MigrateError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 7500, selvedge_base::on_one_line(&error))
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    uuid: &'a str,
+    name: &'a str,
+    version: &'static str,
+}
+
+async fn named(api: &Api) -> Result<Vec<(String, String)>, Refused> {
+    api.catalog.resources(ResourceKind::D1).await.map_err(|error| Refused::internal(&error))
+}
+
+async fn list(api: &Api, call: &Call) -> Outcome {
+    let mut all = named(api).await?;
+    if let Some(name) = call.query("name") {
+        all.retain(|(_, found)| *found == name);
+    }
+    let rows: Vec<_> = all.iter().map(|(uuid, name)| Row { uuid, name, version: "production" }).collect();
+    paged(&rows, call.number("page", 1)?, call.number("per_page", 10)?)
+}
+
+async fn create(api: &Api, call: &mut Call) -> Outcome {
+    #[derive(Deserialize)]
+    struct Wanted {
+        name: String,
+        /// Ours: the id that a config has chosen. One that is there already is no mistake.
+        uuid: Option<String>,
+    }
+    let Wanted { name, uuid } = call.json().await?;
+    if name.is_empty() {
+        return Err(Refused::bad_request("a database needs a name"));
+    }
+    if let Some(id) = uuid {
+        return made(api, &id, &name).await;
+    }
+    if named(api).await?.iter().any(|(_, taken)| *taken == name) {
+        let message = format!("A database with that name already exists: {name}");
+        return Err(Refused::new(StatusCode::BAD_REQUEST, 7502, message));
+    }
+    let hex = random_hex(&*api.clock, 16);
+    let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+    made(api, &id, &name).await
+}
+
+async fn made(api: &Api, id: &str, name: &str) -> Outcome {
+    api.d1.database(id).await.map_err(|error| Refused::internal(&error))?;
+    let named = api.catalog.name_resource(ResourceKind::D1, id, name).await;
+    named.map_err(|error| Refused::internal(&error))?;
+    success(Row { uuid: id, name, version: "production" })
+}
+
+/// The id and the name of the database that `which` is either of.
+async fn find(api: &Api, which: &str) -> Result<(String, String), Refused> {
+    let all = named(api).await?;
+    let by_id = all.iter().find(|(id, _)| id == which);
+    let found = by_id.or_else(|| all.iter().find(|(_, name)| name == which)).cloned();
+    let message = || format!("The database {which} could not be found");
+    found.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, 7404, message()))
+}
+
+async fn delete(api: &Api, id: &str) -> Outcome {
+    api.check_unbound(ResourceKind::D1, id)?;
+    // Forgotten first: what is left of a deletion that is cut short is files that nobody names.
+    api.catalog.forget_resource(ResourceKind::D1, id).await.map_err(|error| Refused::internal(&error))?;
+    api.d1.delete(id).await.map_err(|error| Refused::internal(&error))?;
+    success(json!({}))
+}
+
+async fn info(database: &Database, id: &str, name: &str) -> Outcome {
+    let count = "SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let answer = database.query(vec![Statement::new(count)], Format::Objects, None).await?;
+    let outcome = answer.outcomes.first();
+    let tables = outcome.and_then(|outcome| serde_json::from_slice::<Value>(&outcome.rows).ok());
+    success(json!({
+        "uuid": id,
+        "name": name,
+        "version": "production",
+        "num_tables": tables.map_or(Value::Null, |rows| rows[0]["n"].clone()),
+        "file_size": outcome.map(|outcome| outcome.meta.size_after),
+        "running_in_region": "LOCAL",
+    }))
+}
+
+#[derive(Deserialize)]
+struct Query {
+    sql: String,
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Queries {
+    Batch { batch: Vec<Query> },
+    One(Query),
+}
+
+/// A text of several statements gives an element for each, as Cloudflare's does.
+async fn query(database: &Database, call: &mut Call, format: Format) -> Outcome {
+    let statements = match call.json().await? {
+        Queries::Batch { batch } => batch.into_iter().map(statement).collect::<Result<Vec<_>, _>>()?,
+        Queries::One(one) if one.params.is_empty() => {
+            selvedge_d1::split(&one.sql).into_iter().map(|piece| Statement::new(piece.sql)).collect()
+        }
+        Queries::One(one) => vec![statement(one)?],
+    };
+    answered(database.query(statements, format, None).await?)
+}
+
+fn statement(query: Query) -> Result<Statement, Refused> {
+    let params = query.params.into_iter().map(|value| {
+        Ok(match value {
+            Value::Null => Param::Null,
+            Value::Bool(yes) => Param::Integer(yes.into()),
+            Value::Number(n) => match n.as_i64() {
+                Some(n) => Param::Integer(n),
+                None => Param::Real(n.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Param::Text(text),
+            other => return Err(Refused::bad_request(format!("{other} cannot be bound"))),
+        })
+    });
+    Ok(Statement { sql: query.sql, params: params.collect::<Result<_, _>>()? })
+}
+
+fn answered(answer: Answer) -> Outcome {
+    #[derive(Serialize)]
+    struct One {
+        results: Box<RawValue>,
+        success: bool,
+        meta: selvedge_d1::Meta,
+    }
+    let one = |outcome: selvedge_d1::Outcome| {
+        let rows = String::from_utf8(outcome.rows).map_err(|error| Refused::internal(&error))?;
+        let results = RawValue::from_string(rows).map_err(|error| Refused::internal(&error))?;
+        Ok(One { results, success: true, meta: outcome.meta })
+    };
+    success(answer.outcomes.into_iter().map(one).collect::<Result<Vec<_>, Refused>>()?)
+}
+
+/// SQL text as it is made. A failure on the way breaks the answer off, so that no part passes for the whole.
+fn export(database: &Database, call: &Call) -> Response<crate::envelope::Body> {
+    let query = call.parts.uri.query().unwrap_or_default();
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let options = ExportOptions {
+        schema: call.query("no_schema").is_none(),
+        data: call.query("no_data").is_none(),
+        tables: pairs.filter(|(name, _)| name == "table").map(|(_, table)| table.into_owned()).collect(),
+    };
+    let pieces = stream::unfold(database.export(options), |mut export| async {
+        let piece = export.next().await?;
+        Some((piece.map(|text| Frame::data(Bytes::from(text))).map_err(std::io::Error::from), export))
+    });
+    let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sql"));
+    response
+}
+
+async fn import(database: &Database, call: &mut Call) -> Outcome {
+    let name = call.query("name").unwrap_or_else(|| "the file".to_owned());
+    let script = String::from_utf8(call.bytes_up_to(SCRIPT).await?.into());
+    let script = script.map_err(|_| Refused::bad_request(format!("{name} is not UTF-8 text")))?;
+    let done = database.import(&name, script).await?;
+    success(json!({
+        "num_queries": done.queries,
+        "changes": done.changes,
+        "rows_read": done.rows_read,
+        "rows_written": done.rows_written,
+    }))
+}
+
+async fn migrate(database: &Database, call: &mut Call) -> Outcome {
+    #[derive(Deserialize)]
+    struct File {
+        name: String,
+        sql: String,
+        table: String,
+    }
+    let File { name, sql, table } = call.json().await?;
+    let applied = database.migrate_one(&name, sql, &table).await?;
+    success(json!({ "applied": applied }))
+}

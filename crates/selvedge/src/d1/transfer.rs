@@ -1,0 +1,102 @@
+//! `selvedge d1 export` and `import`: whole databases as SQL.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use futures_util::TryStreamExt as _;
+use http::Method;
+use http_body_util::{BodyDataStream, BodyExt as _};
+use serde_json::Value;
+
+use crate::tools::{self, Outcome, Place, PlaceArguments, segment};
+
+/// Write a database as SQL. Workers go on reading and writing meanwhile.
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    /// Its binding, its name or its id.
+    name: String,
+    /// Where to; stdout without it.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only this table; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// Leave out the schema.
+    #[arg(long)]
+    no_schema: bool,
+    /// Leave out the rows.
+    #[arg(long, conflicts_with = "no_schema")]
+    no_data: bool,
+}
+
+/// Run a file of SQL on a database, as one transaction.
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    /// Its binding, its name or its id.
+    name: String,
+    /// SQL text, as `export` and SQLite's own `.dump` write it.
+    file: PathBuf,
+}
+
+impl Export {
+    pub(super) async fn run(self, place: PlaceArguments) -> Outcome {
+        let place = Place::open(place).await?;
+        let mut target = format!("{}/selvedge/export?", super::path(&place, &self.name).await?);
+        for (wanted, word) in [(self.no_schema, "no_schema=true&"), (self.no_data, "no_data=true&")] {
+            if wanted {
+                target.push_str(word);
+            }
+        }
+        for table in &self.table {
+            target = format!("{target}table={}&", segment(table));
+        }
+        let response = place.client().fetch(Method::GET, &target, &[], "").await?;
+        let mut chunks = BodyDataStream::new(response.into_body());
+        let Some(path) = &self.output else {
+            while let Some(chunk) = chunks.try_next().await.context("the export broke off")? {
+                tools::raw(&chunk)?;
+            }
+            return Ok(());
+        };
+        // A file that is there is whole: it gets its name when the export has ended well.
+        let writing = || format!("cannot write {}", path.display());
+        let unfinished = path.with_extension("unfinished");
+        let mut file = std::fs::File::create(&unfinished).with_context(writing)?;
+        let bar = tools::byte_bar("Exporting");
+        while let Some(chunk) = chunks.try_next().await.context("the export broke off")? {
+            file.write_all(&chunk).with_context(writing)?;
+            bar.inc(chunk.len() as u64);
+        }
+        file.sync_all().with_context(writing)?;
+        std::fs::rename(&unfinished, path).with_context(writing)?;
+        bar.finish_and_clear();
+        tools::spoken(format_args!("Wrote {}.", path.display()));
+        Ok(())
+    }
+}
+
+impl Import {
+    pub(super) async fn run(self, place: PlaceArguments) -> Outcome {
+        let place = Place::create(place).await?;
+        let path = super::path(&place, &self.name).await?;
+        load(&place, &path, &self.file).await.map(drop)
+    }
+}
+
+/// Runs the SQL of `file` and says what it did.
+pub(super) async fn load(place: &Place, path: &str, file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let target = format!("{path}/selvedge/import?name={}", segment(&name));
+    let bar = tools::spinner(format!("Running {}", file.display()));
+    let answer = place.client().fetch(Method::PUT, &target, &[], text).await;
+    bar.finish_and_clear();
+    let body = answer?.into_body().collect().await?.to_bytes();
+    let mut envelope: Value = serde_json::from_slice(&body)?;
+    let done = envelope["result"].take();
+    let (queries, written) = (&done["num_queries"], &done["rows_written"]);
+    tools::spoken(format_args!("Ran {queries} queries: {written} rows written."));
+    Ok(done)
+}
