@@ -3,6 +3,7 @@
 //! [`pool`] shares connections to an origin; it knows no protocol. [`relay`] uses none of it: a byte that the
 //! driver sends is a byte that the database receives.
 
+pub mod net;
 pub mod pool;
 
 mod listener;
