@@ -1,9 +1,9 @@
 //! The way from a Worker, or from any application, to somebody's own Postgres or MySQL.
 //!
-//! [`pool`] shares connections to an origin; it knows no protocol. [`relay`] uses none of it: a byte that the
-//! driver sends is a byte that the database receives.
+//! [`pool`] shares connections to an origin, [`cache`] keeps its answers; neither knows a protocol. [`relay`] uses
+//! none of it: a byte that the driver sends is a byte that the database receives.
 
-pub mod net;
+pub mod cache;
 pub mod pool;
 
 mod listener;
