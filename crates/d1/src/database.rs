@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use selvedge_base::Clock;
-use selvedge_sqlite::{Options, Schema, WriteError, policy};
+use selvedge_sqlite::{Options, Schema, WriteError};
 
 use crate::bookmark::Position;
 use crate::plan::{Plans, Route, is_risky};
@@ -71,7 +71,7 @@ impl Database {
         let options = Options {
             readers: limits.readers.max(1),
             queue: limits.queue,
-            prepare: policy::install,
+            policy: Some(limits.sql),
             ..Options::new(&SCHEMA)
         };
         let database = selvedge_sqlite::Database::open(path, options)?;

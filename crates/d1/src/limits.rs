@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use selvedge_sqlite::policy;
+
 /// What a database refuses. The defaults are Cloudflare's where Cloudflare has the limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -13,6 +15,8 @@ pub struct Limits {
     pub queue: usize,
     /// Requests that may read at once.
     pub readers: usize,
+    /// What one statement may ask for.
+    pub sql: policy::Limits,
 }
 
 impl Default for Limits {
@@ -23,6 +27,7 @@ impl Default for Limits {
             answer_size: 128_000_000,
             queue: 1024,
             readers: 4,
+            sql: policy::Limits::default(),
         }
     }
 }

@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
-use selvedge_sqlite::policy::{Change, Seen, Write};
+use selvedge_sqlite::policy::Seen;
 
 use crate::Statement;
 
@@ -24,10 +23,6 @@ pub(crate) struct Plan {
     /// It may set something on the connection that has to be set back.
     pub(crate) pragma: bool,
     pub(crate) schema: bool,
-    /// Rows and index entries written for each row changed.
-    pub(crate) written_per_change: u64,
-    /// It finds the rows that it changes.
-    pub(crate) finds: bool,
     /// See [`is_risky`].
     pub(crate) risky: bool,
     /// It did not finish in the time a read may take on a thread that others need.
@@ -35,34 +30,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(connection: &Connection, sql: &str, readonly: bool, seen: &Seen) -> Self {
-        let indexes = seen.write.as_ref().map_or(0, |write| indexes(connection, write).unwrap_or(0));
+    pub(crate) fn new(sql: &str, readonly: bool, seen: Seen) -> Self {
         Self {
             on_writer: !readonly || seen.connection_state || seen.pragma,
             pragma: seen.pragma,
             schema: seen.schema,
-            written_per_change: 1 + indexes,
-            finds: seen.write.as_ref().is_some_and(|write| write.change != Change::Insert),
             risky: is_risky(sql),
             slow: AtomicBool::new(false),
         }
     }
-}
-
-/// The indexes that get an entry with each row written. For an `UPDATE` those that have a column it sets; entries
-/// that go are not counted by Cloudflare either.
-fn indexes(connection: &Connection, write: &Write) -> rusqlite::Result<u64> {
-    let columns = match &write.change {
-        Change::Delete => return Ok(0),
-        Change::Update(columns) => serde_json::to_string(columns).unwrap_or_default(),
-        Change::Insert => "[]".to_owned(),
-    };
-    let mut statement = connection.prepare_cached(
-        "SELECT count(DISTINCT list.name) FROM pragma_index_list(?1) list JOIN pragma_index_info(list.name) info
-         WHERE ?2 = '[]' OR info.name IN (SELECT value FROM json_each(?2))",
-    )?;
-    let count: i64 = statement.query_row((&write.table, columns), |row| row.get(0))?;
-    Ok(count.unsigned_abs())
 }
 
 /// True for SQL that can fail or undo more than itself: a constraint that is checked at the commit, or a

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::{Connection, Statement as Prepared, StatementStatus};
-use selvedge_sqlite::policy;
+use rusqlite::{Connection, Statement as Prepared};
+use selvedge_sqlite::policy::{self, Counts};
 
 use crate::plan::{Known, Plan, Plans};
 use crate::split::split;
@@ -81,8 +81,7 @@ impl Effects {
 /// What running one piece of SQL gave.
 struct Piece {
     rows: Vec<u8>,
-    read: u64,
-    written: u64,
+    counts: Counts,
     on_writer: bool,
     plan: Arc<Plan>,
 }
@@ -125,8 +124,8 @@ impl Run<'_> {
             last_row_id: state.last_row_id,
             changed_db: changes > 0 || before.last_row_id != state.last_row_id || before.size != state.size,
             size_after: state.size,
-            rows_read: done.read,
-            rows_written: done.written,
+            rows_read: done.counts.read,
+            rows_written: done.counts.written,
         };
         Ok(Some(Outcome { rows: done.rows, meta }))
     }
@@ -151,18 +150,16 @@ impl Run<'_> {
             self.plans.remember(sql, Known::One(range, Arc::clone(&done.plan)));
             return Ok(Some(done));
         }
-        let (mut read, mut written, mut on_writer) = (0, 0, false);
+        // Rows are counted for the last only, as Cloudflare does.
+        let mut on_writer = false;
         for other in others {
             let done = self.piece(other.sql, other.lead, None, &[]).map_err(|stop| match stop {
                 Stop::Failed(QueryError::Bindings) => QueryError::BindingsNotLast.into(),
                 stop => stop,
             })?;
-            (read, written, on_writer) =
-                (read + done.read, written + done.written, on_writer || done.on_writer);
+            on_writer |= done.on_writer;
         }
         let mut done = self.piece(last.sql, last.lead, None, params)?;
-        done.read += read;
-        done.written += written;
         done.on_writer |= on_writer;
         self.plans.remember(sql, Known::Several(done.on_writer));
         Ok(Some(done))
@@ -179,14 +176,13 @@ impl Run<'_> {
     ) -> Result<Piece, Stop> {
         let refused = |error| refused(error, lead);
         let reserved = self.reserved_names(sql)?;
-        let changes = self.connection.total_changes();
-        let (rows, read, plan) = policy::as_user(self.until, || match plan {
+        let (rows, counts, plan) = policy::as_user(self.until, || match plan {
             Some(plan) if plan.on_writer && self.reader.is_some() => Err(Stop::NeedsWriter),
             Some(plan) => {
                 let mut prepared = self.connection.prepare_cached(sql).map_err(refused)?;
                 self.effects.expect(&plan);
-                let (rows, read) = self.checked_step(&mut prepared, params)?;
-                Ok((rows, read, plan))
+                let (rows, counts) = self.checked_step(&mut prepared, params)?;
+                Ok((rows, counts, plan))
             }
             None => {
                 let mut prepared = match self.connection.prepare(sql) {
@@ -196,28 +192,26 @@ impl Run<'_> {
                     Err(error) => return Err(refused(error).into()),
                 };
                 let seen = policy::seen();
-                let plan = Arc::new(Plan::new(self.connection, sql, prepared.readonly(), &seen));
+                let plan = Arc::new(Plan::new(sql, prepared.readonly(), seen));
                 // Some PRAGMAs have their effect when they are prepared.
                 self.effects.expect(&plan);
                 if plan.on_writer && self.reader.is_some() {
                     self.plans.remember(sql, Known::One(0..sql.len(), plan));
                     return Err(Stop::NeedsWriter);
                 }
-                let (rows, read) = self.checked_step(&mut prepared, params)?;
-                Ok((rows, read, plan))
+                let (rows, counts) = self.checked_step(&mut prepared, params)?;
+                Ok((rows, counts, plan))
             }
         })?;
         if reserved != self.reserved_names(sql)? {
             return Err(QueryError::Sql("not authorized: SQLITE_AUTH".to_owned()).into());
         }
-        let changes = self.connection.total_changes() - changes;
-        let read = if plan.finds { read.max(changes) } else { read };
-        Ok(Piece { rows, read, written: changes * plan.written_per_change, on_writer: plan.on_writer, plan })
+        Ok(Piece { rows, counts, on_writer: plan.on_writer, plan })
     }
 
     /// Runs it, and looks whether SQLite had to prepare it again: a connection hears of a new schema only when it
     /// runs a statement, and a view may have become one that a reader cannot answer.
-    fn checked_step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, u64), Stop> {
+    fn checked_step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, Counts), Stop> {
         let answer = self.step(prepared, params)?;
         if self.reader.is_some() && policy::seen().connection_state {
             self.plans.forget();
@@ -226,17 +220,17 @@ impl Run<'_> {
         Ok(answer)
     }
 
-    fn step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, u64), QueryError> {
+    fn step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, Counts), QueryError> {
         if prepared.parameter_count() != params.len() {
             return Err(QueryError::Bindings);
         }
         for (at, param) in params.iter().enumerate() {
             prepared.raw_bind_parameter(at + 1, param).map_err(QueryError::from_sqlite)?;
         }
-        prepared.reset_status(StatementStatus::FullscanStep);
-        let (rows, count) = rows::collect(prepared, self.format, self.answer_size)?;
-        let scanned = u64::try_from(prepared.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
-        Ok((rows, count.max(scanned)))
+        // A run that failed may have left some.
+        Counts::take(prepared);
+        let rows = rows::collect(prepared, self.format, self.answer_size)?;
+        Ok((rows, Counts::take(prepared)))
     }
 
     /// See [`policy::reserved_names`]; 0 for everything but `ALTER`.

@@ -91,9 +91,9 @@ pub struct Meta {
     pub changed_db: bool,
     /// Bytes of the pages in use. The file is larger after much was deleted.
     pub size_after: u64,
-    /// Rows looked at: an estimate from SQLite's own counters, which count full scans and not index look-ups.
+    /// Rows and index entries looked at, as SQLite counted them.
     pub rows_read: u64,
-    /// Rows and index entries written: the changed rows times one and the indexes that get an entry.
+    /// Rows and index entries written, as SQLite counted them.
     pub rows_written: u64,
 }
 

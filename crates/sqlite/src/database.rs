@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::readers::Readers;
 use crate::writer::{WriteError, Writer};
-use crate::{Error, Result, Schema};
+use crate::{Error, Result, Schema, policy};
 
 /// How to open a database.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +19,20 @@ pub struct Options {
     /// Writes that may wait before [`Database::try_write`] answers [`Error::Overloaded`] and
     /// [`Database::write`] waits.
     pub queue: usize,
-    /// Run once on each new connection, before its first use: functions, authorizer, limits.
+    /// Run once on each new connection, before its first use: functions, settings.
     pub prepare: fn(&mut Connection) -> rusqlite::Result<()>,
+    /// Puts the policy for SQL that users write on each connection.
+    pub policy: Option<policy::Limits>,
 }
 
 impl Options {
     pub fn new(schema: &'static Schema) -> Self {
-        Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()) }
+        Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()), policy: None }
+    }
+
+    fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        (self.prepare)(connection)?;
+        self.policy.map_or(Ok(()), |limits| policy::install(connection, &limits))
     }
 }
 
@@ -65,13 +72,13 @@ impl Database {
             Error::Sqlite(source) => opening(source),
             other => other,
         })?;
-        (options.prepare)(&mut connection).map_err(opening)?;
+        options.prepare(&mut connection).map_err(opening)?;
         let writer = Writer::start(connection, options.queue);
         let readers = Readers::new(options.readers, {
             let path = path.to_owned();
             move || {
                 let mut reader = connect(&path, true)?;
-                (options.prepare)(&mut reader)?;
+                options.prepare(&mut reader)?;
                 Ok(reader)
             }
         });

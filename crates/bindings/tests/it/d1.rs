@@ -1,5 +1,6 @@
 //! D1 over a real unix socket: what the runtime sends, and what a Worker in a real workerd sees.
 
+mod corpus;
 mod wire;
 mod worker;
 

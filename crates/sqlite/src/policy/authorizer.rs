@@ -3,7 +3,7 @@
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use super::lists::{BUILT_IN_TABLES, CONNECTION_STATE, FUNCTIONS, INSPECTING, MODULES, READ_ONLY, SETTING};
-use super::scope::{Change, Seen, Write, noting};
+use super::scope::{Seen, noting};
 
 /// Names with this prefix are Cloudflare's, in any case.
 const RESERVED: &str = "_cf_";
@@ -18,18 +18,9 @@ fn allows(context: &AuthContext<'_>, seen: &mut Seen) -> bool {
     match context.action {
         AuthAction::Select | AuthAction::Recursive => true,
         AuthAction::Read { table_name, .. } => is_free(table_name) && !contains(BUILT_IN_TABLES, table_name),
-        AuthAction::Insert { table_name } => {
-            note_write(context, seen, table_name, Change::Insert);
-            is_free(table_name)
-        }
-        AuthAction::Delete { table_name } => {
-            note_write(context, seen, table_name, Change::Delete);
-            is_free(table_name)
-        }
-        AuthAction::Update { table_name, column_name } => {
-            note_write(context, seen, table_name, Change::Update(vec![column_name.to_owned()]));
-            is_free(table_name)
-        }
+        // `CREATE TRIGGER temp.x` tells of the temporary schema only here.
+        AuthAction::Insert { table_name } => context.database_name != Some("temp") && is_free(table_name),
+        AuthAction::Delete { table_name } | AuthAction::Update { table_name, .. } => is_free(table_name),
         AuthAction::Function { function_name } => {
             seen.connection_state |= contains(CONNECTION_STATE, function_name);
             contains(FUNCTIONS, function_name)
@@ -38,19 +29,21 @@ fn allows(context: &AuthContext<'_>, seen: &mut Seen) -> bool {
         AuthAction::CreateTable { table_name }
         | AuthAction::DropTable { table_name }
         | AuthAction::AlterTable { table_name, .. }
-        | AuthAction::Analyze { table_name } => schema(seen, &[table_name]),
+        | AuthAction::Analyze { table_name } => schema(context, seen, &[table_name]),
         AuthAction::CreateIndex { index_name: name, table_name }
         | AuthAction::DropIndex { index_name: name, table_name }
         | AuthAction::CreateTrigger { trigger_name: name, table_name }
-        | AuthAction::DropTrigger { trigger_name: name, table_name } => schema(seen, &[name, table_name]),
+        | AuthAction::DropTrigger { trigger_name: name, table_name } => {
+            schema(context, seen, &[name, table_name])
+        }
         AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => {
-            schema(seen, &[view_name])
+            schema(context, seen, &[view_name])
         }
         AuthAction::CreateVtable { table_name, module_name }
         | AuthAction::DropVtable { table_name, module_name } => {
-            schema(seen, &[table_name]) && contains(MODULES, module_name)
+            schema(context, seen, &[table_name]) && contains(MODULES, module_name)
         }
-        AuthAction::Reindex { index_name } => schema(seen, &[index_name]),
+        AuthAction::Reindex { index_name } => schema(context, seen, &[index_name]),
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
             seen.transaction = true;
             false
@@ -71,24 +64,10 @@ fn pragma(seen: &mut Seen, name: &str, value: Option<&str>) -> bool {
     contains(SETTING, name) || (contains(READ_ONLY, name) && value.is_none())
 }
 
-fn schema(seen: &mut Seen, names: &[&str]) -> bool {
+fn schema(context: &AuthContext<'_>, seen: &mut Seen, names: &[&str]) -> bool {
     seen.schema = true;
-    names.iter().all(|name| is_free(name))
-}
-
-fn note_write(context: &AuthContext<'_>, seen: &mut Seen, table: &str, change: Change) {
-    if context.accessor.is_some() || table.starts_with("sqlite_") {
-        return;
-    }
-    match (&mut seen.write, change) {
-        (None, change) => seen.write = Some(Write { table: table.to_owned(), change }),
-        (Some(Write { table: first, change: Change::Update(columns) }), Change::Update(more))
-            if first == table =>
-        {
-            columns.extend(more);
-        }
-        _ => {}
-    }
+    // `CREATE TABLE temp.x` comes as the creation of a table like any other.
+    context.database_name != Some("temp") && names.iter().all(|name| is_free(name))
 }
 
 fn is_free(name: &str) -> bool {

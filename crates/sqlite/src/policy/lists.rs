@@ -170,5 +170,5 @@ pub(super) const READ_ONLY: &[&str] = &["data_version", "page_size"];
 /// Modules for `CREATE VIRTUAL TABLE`.
 pub(super) const MODULES: &[&str] = &["fts5", "fts5vocab", "rtree", "rtree_i32"];
 
-/// Tables that SQLite offers without being asked, and that workerd's build does not have.
+/// Tables that SQLite may offer without being asked, and that Cloudflare's build does not have.
 pub(super) const BUILT_IN_TABLES: &[&str] = &["dbstat", "sqlite_dbpage", "sqlite_stmt"];

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 /// What the authorizer saw in the statements prepared since [`seen`] was last called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one observation, and any of them can come together"
@@ -18,23 +18,6 @@ pub struct Seen {
     pub schema: bool,
     /// Was refused for `BEGIN`, `COMMIT`, `SAVEPOINT` and the like.
     pub transaction: bool,
-    /// The first table it writes itself (not through a trigger) and how.
-    pub write: Option<Write>,
-}
-
-/// A table that a statement writes, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
-    pub table: String,
-    pub change: Change,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Insert,
-    Delete,
-    /// The columns that are set.
-    Update(Vec<String>),
 }
 
 struct Scope {

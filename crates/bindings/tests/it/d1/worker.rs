@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::start;
 use crate::support::{Config, Workerd};
 
-const BINDINGS: &str = r#"
+pub(super) const BINDINGS: &str = r#"
         (name = "OURS", wrapped = (
           moduleName = "cloudflare-internal:d1-api",
           innerBindings = [(name = "fetcher", service = "ours")],
@@ -22,7 +22,7 @@ const BINDINGS: &str = r#"
 "#;
 
 /// workerd's own D1, on the directory that `disk` names.
-fn bundled(disk: &Path) -> String {
+pub(super) fn bundled(disk: &Path) -> String {
     format!(
         r#"
     (name = "bundled", worker = (
@@ -38,12 +38,11 @@ fn bundled(disk: &Path) -> String {
     )
 }
 
-/// Leaves out of an answer what is each one's own: names, times, and sizes, which depend on hidden tables. The
-/// counts of rows are exact in workerd and estimates here.
+/// Leaves out of an answer what is each one's own: names, times, and sizes, which depend on hidden tables.
 fn comparable(answer: &Value) -> Value {
     match answer {
         Value::Object(fields) => {
-            let own = ["served_by", "timings", "duration", "size_after", "rows_read", "rows_written"];
+            let own = ["served_by", "timings", "duration", "size_after"];
             let kept = fields.iter().filter(|(name, _)| !own.contains(&name.as_str()));
             Value::Object(kept.map(|(name, value)| (name.clone(), comparable(value))).collect())
         }
