@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::grammar;
-use super::lexer::{Token, tokens};
-use super::verdict::{Dialect, Reason, Statement, Verdict};
+use super::lexer::{Kind, Token, tokens};
+use super::verdict::{Dialect, Reason, Statement, StatementParts, Verdict};
+use super::{grammar, names};
 
 /// A longer statement is not read.
 const LONGEST: usize = 64 * 1024;
@@ -17,7 +17,7 @@ const LONGEST: usize = 64 * 1024;
 /// session holds no temporary tables, and that its `client_encoding` is UTF-8 (see [`super::Session`]).
 ///
 /// What a name stands for is not known here: a view over `now()`, or a user's own overload of a built-in function
-/// that is not immutable, passes.
+/// that is not immutable, passes. [`super::Catalog`] knows.
 pub fn classify(sql: &[u8], dialect: Dialect) -> Verdict {
     match read(sql, dialect) {
         Ok(statement) => Verdict::Cacheable(statement),
@@ -35,11 +35,33 @@ fn read(sql: &[u8], dialect: Dialect) -> Result<Statement, Reason> {
     }
     let tokens = tokens(sql, dialect)?;
     let length = grammar::read(&tokens, dialect)?;
-    Ok(Statement(normalised(sql, &tokens[..length], dialect)))
+    let tokens = &tokens[..length];
+    let (text, names) = (normalised(sql, tokens, dialect), named(tokens, dialect));
+    Ok(Statement(Arc::new(StatementParts { text, names })))
+}
+
+/// Every name and operator, once.
+fn named(tokens: &[Token<'_>], dialect: Dialect) -> Box<[Box<str>]> {
+    let mut names: Vec<Box<str>> = tokens
+        .iter()
+        .filter(|token| match token.kind {
+            Kind::Word => !names::is_reserved(&token.name, dialect),
+            Kind::Quoted | Kind::Operator => true,
+            _ => false,
+        })
+        .map(|token| match dialect {
+            Dialect::Postgres => token.name.as_ref().into(),
+            // Case matters to table names on some systems only.
+            Dialect::MySql => token.name.to_lowercase().into(),
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into()
 }
 
 /// The text without what changes nothing.
-fn normalised(sql: &str, tokens: &[Token<'_>], dialect: Dialect) -> Arc<str> {
+fn normalised(sql: &str, tokens: &[Token<'_>], dialect: Dialect) -> Box<str> {
     match (dialect, tokens) {
         // PostgreSQL's parser sees nothing but the tokens.
         (Dialect::Postgres, _) => {

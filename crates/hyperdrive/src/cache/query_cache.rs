@@ -6,13 +6,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use selvedge_base::Millis;
 
+use super::catalog::Catalog;
 use super::counters::{CacheCounters, CacheStatus, Counts};
 use super::key::Key;
 use super::settings::CacheSettings;
 use super::store::{Answer, CacheStore, Place};
+use super::verdict::{Reason, Statement};
 
 /// Answers are gathered in pieces of this many bytes.
 const PIECE: usize = 64 * 1024;
+
+/// For how many milliseconds a catalog is trusted.
+const CATALOG_LASTS: u64 = 60_000;
 
 /// One configuration's answers.
 pub struct QueryCache {
@@ -21,6 +26,9 @@ pub struct QueryCache {
     /// This cache's number in the store. A purge takes a new one.
     number: AtomicU64,
     counts: Counts,
+    catalog: RwLock<Option<Arc<Catalog>>>,
+    /// When the catalog was last asked for, in milliseconds.
+    catalog_asked: AtomicU64,
 }
 
 /// What to do with a statement.
@@ -36,7 +44,14 @@ pub enum Lookup {
 impl QueryCache {
     pub fn new(store: Arc<CacheStore>, settings: CacheSettings) -> Arc<Self> {
         let number = AtomicU64::new(store.next_id());
-        Arc::new(Self { store, settings: RwLock::new(settings), number, counts: Counts::default() })
+        Arc::new(Self {
+            store,
+            settings: RwLock::new(settings),
+            number,
+            counts: Counts::default(),
+            catalog: RwLock::default(),
+            catalog_asked: AtomicU64::new(0),
+        })
     }
 
     pub fn enabled(&self) -> bool {
@@ -69,6 +84,24 @@ impl QueryCache {
 
     pub fn counters(&self) -> CacheCounters {
         self.counts.read()
+    }
+
+    /// Does the text mean what it seems to, as far as the database's catalogs are known?
+    pub fn allows(&self, statement: &Statement) -> Result<(), Reason> {
+        let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+        catalog.as_ref().map_or(Ok(()), |catalog| catalog.allows(statement))
+    }
+
+    pub fn set_catalog(&self, catalog: Catalog) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(catalog));
+    }
+
+    /// True for one caller a minute, and for the first: it shall run [`Catalog::sql`].
+    pub fn catalog_is_due(&self) -> bool {
+        let now = self.store.now().0.max(1);
+        let asked = self.catalog_asked.load(Ordering::Acquire);
+        let due = asked == 0 || now.abs_diff(asked) >= CATALOG_LASTS;
+        due && self.catalog_asked.compare_exchange(asked, now, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     pub fn store(&self) -> &Arc<CacheStore> {

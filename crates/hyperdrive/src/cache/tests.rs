@@ -264,3 +264,21 @@ fn parameters_that_name_the_clock_and_sessions_that_read_otherwise_have_no_key()
         assert!(matches!(build(&session("db", "me", &[(name, value)]), b"1"), Err(Reason::Session(_))));
     }
 }
+
+#[test]
+fn a_catalog_is_due_once_a_minute_and_speaks_of_names_at_any_place() {
+    let lab = lab(1 << 20, CacheSettings::default());
+    assert!(lab.cache.catalog_is_due());
+    assert!(!lab.cache.catalog_is_due());
+    lab.clock.advance(60_000);
+    assert!(lab.cache.catalog_is_due());
+    let reads = statement("SELECT a FROM x.over JOIN t USING (a)");
+    assert!(lab.cache.allows(&reads).is_ok());
+    let mut catalog = Catalog::new(Dialect::Postgres);
+    catalog.add("view", "over", Some("SELECT * FROM under"));
+    catalog.add("view", "t", Some(" SELECT 1 AS a;"));
+    catalog.add("view", "under", Some("SELECT now()"));
+    lab.cache.set_catalog(catalog.finish());
+    assert_eq!(lab.cache.allows(&reads), Err(Reason::Suspect("over".into())));
+    assert!(lab.cache.allows(&statement("SELECT a FROM t")).is_ok());
+}

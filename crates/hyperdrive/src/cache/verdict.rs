@@ -25,13 +25,24 @@ impl Verdict {
 }
 
 /// A statement that may be cached. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Statement(pub(super) Arc<str>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement(pub(super) Arc<StatementParts>);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct StatementParts {
+    pub(super) text: Box<str>,
+    pub(super) names: Box<[Box<str>]>,
+}
 
 impl Statement {
     /// The text that is part of the key: without the comments and the white space that change nothing.
     pub fn text(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+
+    /// Every name and operator in it, as the database folds them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.names.iter().map(AsRef::as_ref)
     }
 }
 
@@ -54,6 +65,8 @@ pub enum Reason {
     Operator(Box<str>),
     /// System catalogs, system columns, temporary schemas and variables: they change without a write.
     System(Box<str>),
+    /// The catalogs know something else under this name than the text tells.
+    Suspect(Box<str>),
     /// A hint or a versioned comment: it may change settings or run code.
     Hint,
     /// The text means different things under different settings, or is in no form that is known with certainty.
@@ -75,6 +88,7 @@ impl fmt::Display for Reason {
             Self::Type(name) => write!(f, "the type {name} is not known to be safe"),
             Self::Operator(name) => write!(f, "the operator {name} is not built in"),
             Self::System(name) => write!(f, "{name} changes without a write"),
+            Self::Suspect(name) => write!(f, "the database has a {name} whose answer may change by itself"),
             Self::Hint => f.write_str("it has a hint comment"),
             Self::Unsure(what) => write!(f, "it cannot be read with certainty: {what}"),
             Self::TooLarge => f.write_str("it is too large"),
