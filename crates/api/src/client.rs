@@ -120,6 +120,17 @@ impl Client {
         body: impl Into<Bytes>,
     ) -> Result<Response<Incoming>, ClientError> {
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
+        self.fetch_with(method, target, headers, body).await
+    }
+
+    /// As [`Client::fetch`], with a body that comes as it is made.
+    pub async fn fetch_with(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Response<Incoming>, ClientError> {
         let response = self.send(method, target, headers, body).await?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }

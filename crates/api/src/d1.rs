@@ -25,6 +25,9 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
         (&Method::GET, []) => list(api, &call).await,
         (&Method::POST, []) => create(api, &mut call).await,
         (_, [which, rest @ ..]) => {
+            if (&method, rest) == (&Method::PUT, &["selvedge", "file"]) {
+                return adopt(api, call, which).await;
+            }
             let (id, name) = find(api, which).await?;
             if (&method, rest) == (&Method::DELETE, &[]) {
                 return delete(api, &id).await;
@@ -233,6 +236,19 @@ async fn import(database: &Database, call: &mut Call) -> Outcome {
         "rows_read": done.rows_read,
         "rows_written": done.rows_written,
     }))
+}
+
+/// Makes the body, a SQLite file, the database of a new id.
+async fn adopt(api: &Api, mut call: Call, id: &str) -> Outcome {
+    let name = call.query("name").unwrap_or_else(|| id.to_owned());
+    let file = call.file(&api.scratch).await?;
+    match api.d1.adopt(id, file.path()).await {
+        Ok(_) => made(api, id, &name).await,
+        Err(error @ selvedge_d1::Error::Exists { .. }) => {
+            Err(Refused::new(StatusCode::CONFLICT, 7502, error.to_string()))
+        }
+        Err(error) => Err(Refused::bad_request(selvedge_base::on_one_line(&error))),
+    }
 }
 
 async fn migrate(database: &Database, call: &mut Call) -> Outcome {

@@ -9,7 +9,8 @@ use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+/// The body of a request to the API, and of its answer.
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()

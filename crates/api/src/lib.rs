@@ -16,6 +16,7 @@ mod request;
 mod server;
 
 pub use client::{Answer, Client, ClientError};
+pub use envelope::Body;
 pub use server::{Api, serve};
 
 /// Every path of the API begins with this; there is one account.

@@ -1,6 +1,7 @@
 //! What was asked for: a path of decoded segments, a query and a body of bounded size.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::request::Parts;
@@ -9,6 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::envelope::Refused;
 
@@ -67,6 +69,22 @@ impl Call {
             all.extend_from_slice(&data.copy_to_bytes(data.remaining()));
         }
         Ok(all.freeze())
+    }
+
+    /// The body as a file in `directory`, which is gone when it is dropped.
+    pub(crate) async fn file(&mut self, directory: &Path) -> Result<tempfile::NamedTempFile, Refused> {
+        let failed = |error: std::io::Error| Refused::internal(&error);
+        let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+        let mut out = tokio::fs::File::from_std(file.reopen().map_err(failed)?);
+        while let Some(frame) = self.body.frame().await {
+            let frame =
+                frame.map_err(|error| Refused::bad_request(format!("the body broke off: {error}")))?;
+            if let Ok(data) = frame.into_data() {
+                out.write_all(&data).await.map_err(failed)?;
+            }
+        }
+        out.flush().await.map_err(failed)?;
+        Ok(file)
     }
 
     /// The body as JSON, whatever its content type says: wrangler often sends none.

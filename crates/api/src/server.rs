@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
@@ -25,6 +26,8 @@ pub struct Api {
     pub r2: Arc<selvedge_r2::Store>,
     pub catalog: Catalog,
     pub clock: SharedClock,
+    /// A directory for files that are on their way in, on the disk of the data.
+    pub scratch: PathBuf,
     /// Whether a Worker that runs on this node has a resource bound.
     pub is_bound: Box<IsBound>,
 }

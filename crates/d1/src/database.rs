@@ -87,6 +87,19 @@ impl Database {
         Ok(Self { database, shared: Arc::new(shared) })
     }
 
+    /// Makes a D1 database at `to` of any SQLite database. Blocks.
+    pub(crate) fn adopt(from: &Path, to: &Path) -> Result<(), selvedge_sqlite::Error> {
+        selvedge_sqlite::adopt(from, to, &SCHEMA, |copy| {
+            let mut theirs = copy.prepare(
+                "SELECT 'DROP TABLE \"' || name || '\"' FROM sqlite_schema
+                 WHERE type = 'table' AND name LIKE '\\_cf\\_%' ESCAPE '\\'",
+            )?;
+            let theirs = theirs.query_map([], |row| row.get(0))?;
+            let theirs: Vec<String> = theirs.collect::<rusqlite::Result<_>>()?;
+            theirs.iter().try_for_each(|drop| copy.execute_batch(drop))
+        })
+    }
+
     /// Sets what needs the open database: its size limit and what its schema is like.
     pub(crate) async fn begin(&self) -> Result<(), selvedge_sqlite::Error> {
         let pages = i64::try_from(self.shared.limits.database_size / 4096).unwrap_or(i64::MAX);

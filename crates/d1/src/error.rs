@@ -11,6 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("the D1 database cannot be opened")]
     Open(#[from] selvedge_sqlite::Error),
+    #[error("there is a D1 database {id:?} already")]
+    Exists { id: String },
     #[error("the D1 database cannot be opened: the task that opened it was stopped")]
     Stopped,
 }

@@ -32,6 +32,31 @@ impl Store {
         Ok(Self { directory: directory.into(), clock, limits, databases: Arc::default() })
     }
 
+    /// Makes the SQLite database at `file` the database of that id, which must not be there yet. The file stays
+    /// as it is; what Cloudflare's runtimes keep in it for themselves (`_cf_…`) is left out.
+    pub async fn adopt(&self, id: &str, file: &Path) -> Result<Database> {
+        {
+            let databases = self.databases.lock().await;
+            let directory = self.directory.join(path_component(id));
+            let path = directory.join("db.sqlite");
+            if databases.contains_key(id) || path.exists() {
+                return Err(Error::Exists { id: id.to_owned() });
+            }
+            let (file, new) = (file.to_owned(), directory.join("adopted.sqlite"));
+            let adopting = tokio::task::spawn_blocking(move || {
+                std::fs::create_dir_all(&directory).map_err(|source| selvedge_sqlite::Error::Directory {
+                    path: directory.clone(),
+                    source,
+                })?;
+                Database::adopt(&file, &new)?;
+                std::fs::rename(&new, &path)
+                    .map_err(|source| selvedge_sqlite::Error::Directory { path, source })
+            });
+            adopting.await.map_err(|_| Error::Stopped)??;
+        }
+        self.database(id).await
+    }
+
     /// Removes the database of that id and everything it has. Clones that are still held go on working on what
     /// is no longer there, so nobody may hold one.
     pub async fn delete(&self, id: &str) -> Result<()> {

@@ -20,4 +20,4 @@ pub use release::ReleaseError;
 pub use report::{Failed, Level, Notice, Report};
 pub use storage::StorageError;
 
-pub use selvedge_api::{Answer, Client, ClientError};
+pub use selvedge_api::{Answer, Body, Client, ClientError};

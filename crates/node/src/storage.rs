@@ -26,6 +26,8 @@ pub enum StorageError {
     R2 { id: String, source: selvedge_r2::Error },
     #[error("the migrations of the D1 database {database}")]
     Migrate { database: String, source: Box<selvedge_d1::MigrateError> },
+    #[error("cannot make {}", path.display())]
+    Scratch { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {}", path.display())]
     Listen { path: PathBuf, source: std::io::Error },
 }
@@ -68,6 +70,7 @@ impl Storage {
             r2: Arc::clone(&r2),
             catalog: catalog.clone(),
             clock: Arc::clone(clock),
+            scratch: scratch(data)?,
             is_bound: Box::new({
                 let registry = Arc::clone(&registry);
                 move |kind, id| registry.contains(&resource_name(named(kind), id))
@@ -130,6 +133,15 @@ impl Drop for Storage {
             task.abort();
         }
     }
+}
+
+/// An empty directory for files on their way in, on the disk of the data.
+fn scratch(data: &Path) -> Result<PathBuf, StorageError> {
+    let path = data.join("incoming");
+    // What an interrupted run left there was not acknowledged to anybody.
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir(&path).map_err(|source| StorageError::Scratch { path: path.clone(), source })?;
+    Ok(path)
 }
 
 fn named(kind: ResourceKind) -> ResourceName {

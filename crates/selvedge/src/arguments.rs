@@ -20,6 +20,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Dev(DevArguments),
+    Import(crate::import::ImportArguments),
     D1(crate::d1::D1Arguments),
     Kv(crate::kv::KvArguments),
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod console;
 mod d1;
 mod dev;
+mod import;
 mod kv;
 mod tools;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
         Command::D1(d1) => runtime.block_on(d1::run(d1)),
+        Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Kv(kv) => runtime.block_on(kv::run(kv)),
     }
 }

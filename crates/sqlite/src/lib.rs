@@ -6,6 +6,7 @@
 
 mod database;
 mod error;
+mod foreign;
 pub mod policy;
 mod readers;
 mod schema;
@@ -13,6 +14,7 @@ mod writer;
 
 pub use database::{Database, Options};
 pub use error::{Error, Result};
+pub use foreign::{adopt, copy_foreign, open_foreign};
 pub use rusqlite;
 pub use schema::Schema;
 pub use writer::WriteError;

@@ -5,13 +5,14 @@ mod execute;
 mod migrations;
 mod transfer;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::tools::{self, Place, PlaceArguments, segment};
+use crate::tools::{self, Outcome, Place, PlaceArguments, segment};
 
 const PATH: &str = "/d1/database";
 
@@ -62,4 +63,15 @@ async fn path(place: &Place, name: &str) -> anyhow::Result<String> {
     let body = json!({ "name": database.name, "uuid": database.id });
     place.client().call::<Value>(Method::POST, PATH, Some(&body)).await?;
     Ok(format!("{PATH}/{}", segment(&database.id)))
+}
+
+/// Sends a SQLite file to become a database.
+pub(crate) async fn adopt(place: &Place, target: &str, file: &Path) -> Outcome {
+    // A copy, so that what is only in the write-ahead log comes along and the owner may go on.
+    let directory = tempfile::tempdir()?;
+    let copy = directory.path().join("copy.sqlite");
+    selvedge_state::copy_database(file, &copy)?;
+    let (body, _) = tools::file_body(&copy, None).await?;
+    place.client().fetch_with(Method::PUT, target, &[], body).await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `selvedge d1 export` and `import`: whole databases as SQL.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -31,12 +31,12 @@ pub(super) struct Export {
     no_data: bool,
 }
 
-/// Run a file of SQL on a database, as one transaction.
+/// Run a file of SQL on a database, as one transaction, or take a SQLite file over as a new database.
 #[derive(Args, Debug)]
 pub(super) struct Import {
     /// Its binding, its name or its id.
     name: String,
-    /// SQL text, as `export` and SQLite's own `.dump` write it.
+    /// SQL text, as `export` and SQLite's own `.dump` write it, or a SQLite database.
     file: PathBuf,
 }
 
@@ -80,9 +80,40 @@ impl Export {
 impl Import {
     pub(super) async fn run(self, place: PlaceArguments) -> Outcome {
         let place = Place::create(place).await?;
+        if is_sqlite(&self.file)? {
+            return self.adopt(&place).await;
+        }
         let path = super::path(&place, &self.name).await?;
         load(&place, &path, &self.file).await.map(drop)
     }
+}
+
+impl Import {
+    /// Takes a SQLite file over as it is, as a database that is not there yet.
+    async fn adopt(&self, place: &Place) -> Outcome {
+        let configured = super::configured(place, &self.name);
+        let (id, name) =
+            configured.map_or_else(|| (self.name.clone(), self.name.clone()), |d| (d.id, d.name));
+        let target = format!("{}/{}/selvedge/file?name={}", super::PATH, segment(&id), segment(&name));
+        let bar = tools::spinner(format!("Taking over {}", self.file.display()));
+        let adopted = super::adopt(place, &target, &self.file).await;
+        bar.finish_and_clear();
+        adopted?;
+        tools::spoken(format_args!(
+            "{} is database {name:?} now; the file stays as it is.",
+            self.file.display()
+        ));
+        Ok(())
+    }
+}
+
+fn is_sqlite(file: &Path) -> anyhow::Result<bool> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut start = Vec::new();
+    let reading = || format!("cannot read {}", file.display());
+    let file = std::fs::File::open(file).with_context(reading)?;
+    file.take(MAGIC.len() as u64).read_to_end(&mut start).with_context(reading)?;
+    Ok(start == MAGIC)
 }
 
 /// Runs the SQL of `file` and says what it did.

@@ -56,14 +56,19 @@ impl NamespaceArguments {
                     let mut all = worker.kv_namespaces.iter();
                     all.find(|namespace| namespace.binding == *binding).map(|namespace| namespace.id.clone())
                 })?;
-                let body = json!({ "title": binding, "id": id });
-                place.client().call::<Value>(Method::POST, namespace::PATH, Some(&body)).await?;
-                id
+                return ensure(place, binding, &id).await;
             }
             (None, None) => return Err(Misuse("name a namespace: --binding or --namespace-id".into()).into()),
         };
         Ok(format!("{}/{}", namespace::PATH, segment(&id)))
     }
+}
+
+/// Where the API has the namespace that a config binds to `binding`, which is made when it is not there yet.
+pub(crate) async fn ensure(place: &Place, binding: &str, id: &str) -> anyhow::Result<String> {
+    let body = json!({ "title": binding, "id": id });
+    place.client().call::<Value>(Method::POST, namespace::PATH, Some(&body)).await?;
+    Ok(format!("{}/{}", namespace::PATH, segment(id)))
 }
 
 pub(crate) async fn run(arguments: KvArguments) -> std::process::ExitCode {

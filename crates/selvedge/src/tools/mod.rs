@@ -5,9 +5,11 @@
 
 mod output;
 mod place;
+mod upload;
 
 pub(crate) use output::{bar, byte_bar, json, plain, raw, segment, spinner, spoken, table};
 pub(crate) use place::{Place, PlaceArguments};
+pub(crate) use upload::{file_body, full};
 
 use std::process::ExitCode;
 

@@ -167,3 +167,34 @@ async fn what_cannot_be_is_answered_with_what_to_do() {
     assert_eq!(code, Some(2));
     assert!(talk.contains("--binding"), "{talk}");
 }
+
+#[tokio::test]
+async fn what_wrangler_and_workerd_stored_is_taken_over() {
+    for (from, keys) in [
+        ("wrangler", json!([{ "name": "a/b", "metadata": { "n": 1 } }, { "name": "forever" }])),
+        (
+            "workerd",
+            json!([{ "name": "a/b", "expiration": 2_000_000_000_u64, "metadata": { "n": 1 } }, { "name": "big" }]),
+        ),
+    ] {
+        let project = Project::copy("fixtures/state");
+        project.write("index.js", WORKER);
+        project.write(
+            "wrangler.toml",
+            &format!("{CONFIG}[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"app\"\ndatabase_id = \"aaaa-bbbb\"\n"),
+        );
+        selvedge(&project, &["import", from]).await;
+        assert_eq!(selvedge_json(&project, &["kv", "key", "list", "--binding", "KV"]).await, keys);
+        assert_eq!(selvedge(&project, &["kv", "key", "get", "a/b", "--binding", "KV"]).await, "hello");
+        let rows = ["d1", "execute", "app", "--json", "--command", "SELECT a FROM t"];
+        assert_eq!(selvedge_json(&project, &rows).await[0]["results"][0], json!({ "a": 1 }));
+        // Again: keys are overwritten, the database stays.
+        selvedge(&project, &["d1", "execute", "app", "--command", "DELETE FROM t"]).await;
+        selvedge(&project, &["import", from]).await;
+        assert_eq!(selvedge_json(&project, &rows).await[0]["results"], json!([]));
+    }
+    let project = project();
+    let (code, _, talk) = run_apart(project.path(), &["import", "nowhere"]).await;
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("nowhere is not a state directory"), "{talk}");
+}
