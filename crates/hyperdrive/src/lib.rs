@@ -4,6 +4,7 @@
 //! none of it: a byte that the driver sends is a byte that the database receives.
 
 pub mod cache;
+pub mod net;
 pub mod pool;
 
 mod listener;

@@ -1,6 +1,10 @@
+use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
+
+use crate::net::{TlsMode, TlsSettings};
 
 /// The database behind a Hyperdrive configuration.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Origin {
     pub password: String,
     /// Percent-encoded as it was given.
     pub database: String,
+    /// `sslmode` or `ssl-mode`, `sslrootcert`, `sslcert` and `sslkey` of the connection string.
+    pub tls: TlsSettings,
 }
 
 impl fmt::Debug for Origin {
@@ -35,6 +41,8 @@ pub enum OriginError {
     Scheme(String),
     #[error("the connection string has no {0}: it must read scheme://user:password@host:port/database")]
     Missing(&'static str),
+    #[error("{0:?} is no sslmode: use disable, prefer, require, verify-ca or verify-full")]
+    TlsMode(String),
 }
 
 impl Origin {
@@ -45,7 +53,25 @@ impl Origin {
             "mysql" => 3306,
             other => return Err(OriginError::Scheme(other.to_owned())),
         };
-        let host = url.host_str().filter(|h| !h.is_empty()).ok_or(OriginError::Missing("host"))?;
+        let mut socket = None;
+        let mut tls = TlsSettings::default();
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "host" if value.starts_with('/') => socket = Some(value.into_owned()),
+                "sslmode" | "ssl-mode" => {
+                    tls.mode =
+                        TlsMode::parse(&value).ok_or_else(|| OriginError::TlsMode(value.into_owned()))?;
+                }
+                // "system" is libpq's word for what is done without a file.
+                "sslrootcert" if value == "system" => {}
+                "sslrootcert" => tls.root_certificates = Some(value.into_owned().into()),
+                "sslcert" => tls.certificate = Some(value.into_owned().into()),
+                "sslkey" => tls.key = Some(value.into_owned().into()),
+                _ => {}
+            }
+        }
+        let host = url.host_str().filter(|h| !h.is_empty()).map(|h| h.trim_matches(['[', ']']).to_owned());
+        let host = socket.or(host).ok_or(OriginError::Missing("host"))?;
         let user = Some(url.username()).filter(|u| !u.is_empty()).ok_or(OriginError::Missing("user"))?;
         let database = url.path().trim_start_matches('/');
         if database.is_empty() {
@@ -53,12 +79,28 @@ impl Origin {
         }
         Ok(Self {
             scheme: url.scheme().to_owned(),
-            host: host.trim_matches(['[', ']']).to_owned(),
+            host,
             port: url.port().unwrap_or(default_port),
             user: user.to_owned(),
             password: url.password().unwrap_or_default().to_owned(),
             database: database.to_owned(),
+            tls,
         })
+    }
+
+    /// The user's name itself.
+    pub fn user_name(&self) -> Cow<'_, [u8]> {
+        percent_decode_str(&self.user).into()
+    }
+
+    /// The password itself.
+    pub fn password_bytes(&self) -> Cow<'_, [u8]> {
+        percent_decode_str(&self.password).into()
+    }
+
+    /// The database's name itself.
+    pub fn database_name(&self) -> Cow<'_, [u8]> {
+        percent_decode_str(&self.database).into()
     }
 }
 
@@ -73,6 +115,20 @@ mod tests {
         assert_eq!((origin.password.as_str(), origin.database.as_str()), ("p%40ss", "shop"));
         assert!(!format!("{origin:?}").contains("p%40ss"));
         assert_eq!(Origin::parse("mysql://me@db/shop").unwrap().port, 3306);
+    }
+
+    #[test]
+    fn what_libpq_reads_from_a_connection_string_is_read() {
+        let origin = Origin::parse(
+            "postgres://me%40x:p%40ss@localhost/shop%20s?host=/run/pg&sslmode=verify-full&sslrootcert=/ca.pem",
+        )
+        .unwrap();
+        assert_eq!((origin.host.as_str(), origin.tls.mode), ("/run/pg", TlsMode::VerifyFull));
+        assert_eq!(origin.tls.root_certificates, Some("/ca.pem".into()));
+        assert_eq!((&*origin.user_name(), &*origin.password_bytes()), (&b"me@x"[..], &b"p@ss"[..]));
+        assert_eq!(&*origin.database_name(), b"shop s");
+        let error = Origin::parse("postgres://me@db/shop?sslmode=yes");
+        assert_eq!(error, Err(OriginError::TlsMode("yes".to_owned())));
     }
 
     #[test]
