@@ -27,6 +27,46 @@ impl Millis {
     }
 }
 
+impl Millis {
+    /// The moment in UTC, as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+    pub fn iso(self) -> String {
+        let (second, ms) = (self.0 / 1000 % 86_400, self.0 % 1000);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        format!("{}T{hour:02}:{minute:02}:{:02}.{ms:03}Z", self.date(), second % 60)
+    }
+
+    /// The moment that `text` names: `YYYY-MM-DD`, or that with `THH:MM:SS`, a fraction or not, and `Z` behind it.
+    /// `None` when it is anything else, or before 1970.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        let number = |text: &str, digits: usize| {
+            let plain = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| text.parse::<u64>().ok()).flatten()
+        };
+        let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+        let mut fields = date.split('-');
+        let (year, month, day) =
+            (number(fields.next()?, 4)?, number(fields.next()?, 2)?, number(fields.next()?, 2)?);
+        let (clock, fraction) = match time.strip_suffix('Z')?.split_once('.') {
+            Some((clock, fraction)) => (clock, fraction),
+            None => (time.strip_suffix('Z')?, "0"),
+        };
+        let mut fields = fields.chain(clock.split(':'));
+        let (hour, minute, second) =
+            (number(fields.next()?, 2)?, number(fields.next()?, 2)?, number(fields.next()?, 2)?);
+        let ms = format!("{fraction:0<3}");
+        let ms = number(ms.get(..3)?, 3)?;
+        if fields.next().is_some() || year < 1970 || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        // Days from 0000-03-01, as in `date`.
+        let (y, m) = if month > 2 { (year, month.checked_sub(3)?) } else { (year - 1, month + 9) };
+        let days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day.checked_sub(1)? - 719_468;
+        let at = Self(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + ms);
+        // A day that there is not is written as another one.
+        (at.date() == date).then_some(at)
+    }
+}
+
 /// Where a part of the system gets the time and random bytes from. Tests hand in a [`ManualClock`].
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Millis;
@@ -96,6 +136,32 @@ mod tests {
             dates.into_iter().chain([(1_795_305_600, "2026-11-22"), (4_107_542_400, "2100-03-01")])
         {
             assert_eq!(Millis(secs * 1000).date(), date);
+        }
+    }
+
+    #[test]
+    fn a_moment_comes_back_from_its_text() {
+        for ms in [0, 1, 951_782_399_999, 1_795_305_600_123, 4_107_542_400_000] {
+            assert_eq!(Millis::parse_iso(&Millis(ms).iso()), Some(Millis(ms)));
+        }
+        assert_eq!(Millis(1_795_339_845_060).iso(), "2026-11-22T09:30:45.060Z");
+        assert_eq!(Millis::parse_iso("2024-02-29"), Some(Millis(1_709_164_800_000)));
+        assert_eq!(Millis::parse_iso("2024-02-29T01:00:00Z"), Some(Millis(1_709_168_400_000)));
+        let wrong = [
+            "",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-1-1",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:00:00",
+            "1969-12-31",
+            "2024-01-01T00:00:00+01:00",
+            "2024-01-01-01",
+            "2024-00-10",
+            "2024-01-00",
+        ];
+        for text in wrong {
+            assert_eq!(Millis::parse_iso(text), None, "{text}");
         }
     }
 

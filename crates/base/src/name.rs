@@ -26,6 +26,22 @@ pub fn path_component(id: &str) -> String {
     if out.is_empty() { "%".to_owned() } else { out }
 }
 
+/// The id that [`path_component`] made `component` of; `None` when it never makes such a one.
+pub fn from_path_component(component: &str) -> Option<String> {
+    let mut id = Vec::with_capacity(component.len());
+    let mut bytes = component.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' && component.len() > 1 {
+            let digits = [bytes.next()?, bytes.next()?];
+            id.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else if byte != b'%' {
+            id.push(byte);
+        }
+    }
+    let id = String::from_utf8(id).ok()?;
+    (path_component(&id) == component).then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +53,11 @@ mod tests {
         assert_eq!(path_component("."), "%2E");
         assert_eq!(path_component(""), "%");
         assert_eq!(path_component("a%2Fb"), "a%252Fb");
+        for id in ["my-bucket_1.v2", "../etc", ".", "", "a%2Fb", "é/\u{1F600}"] {
+            assert_eq!(from_path_component(&path_component(id)).as_deref(), Some(id));
+        }
+        for other in [".hidden", "a%2", "a%zz", "a%61", "a b", "%FF"] {
+            assert_eq!(from_path_component(other), None, "{other}");
+        }
     }
 }

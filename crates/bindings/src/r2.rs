@@ -13,7 +13,7 @@ use std::error::Error;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use selvedge_r2::{Bucket, ClaimedPart, Get};
+use selvedge_r2::{Bucket, ClaimedPart, Get, PartOptions};
 
 use crate::body::{self, Body};
 use frame::Frame;
@@ -36,8 +36,8 @@ async fn read(bucket: &Bucket, request: &Request<Incoming>) -> Result<Response<B
             None => Err(selvedge_r2::Error::NoSuchKey.into()),
         },
         Call::Get(call) => {
-            let (key, range, conditions) = call.into_parts()?;
-            match bucket.get(&key, range.as_ref(), &conditions).await? {
+            let (key, options) = call.into_parts()?;
+            match bucket.get_with(&key, &options).await? {
                 Get::Missing => Err(selvedge_r2::Error::NoSuchKey.into()),
                 Get::Unmet(object) => Ok(reply::unmet(&object)),
                 Get::Found(found) => Ok(reply::found(*found)),
@@ -69,15 +69,14 @@ async fn write(bucket: &Bucket, request: &mut Request<Incoming>) -> Result<Respo
             Ok(reply::json(&serde_json::json!({ "uploadId": id })))
         }
         Call::UploadPart(call) => {
-            request::refuse_ssec(call.ssec.is_some())?;
-            let etag = bucket
-                .upload_part(&call.object, &call.upload_id, call.part_number, payload, payload_size)
-                .await?;
-            Ok(reply::json(&serde_json::json!({ "etag": etag })))
+            let options = PartOptions { ssec: request::ssec(call.ssec)?, ..PartOptions::default() };
+            let (upload, number) = (&call.upload_id, call.part_number);
+            let part =
+                bucket.upload_part_with(&call.object, upload, number, payload, payload_size, options).await?;
+            Ok(reply::json(&serde_json::json!({ "etag": part.etag })))
         }
         Call::CompleteMultipartUpload(call) => {
-            let parts =
-                call.parts.into_iter().map(|p| ClaimedPart { number: p.part, etag: p.etag }).collect();
+            let parts = call.parts.into_iter().map(|p| ClaimedPart::new(p.part, p.etag)).collect();
             let object = bucket.complete_multipart(&call.object, &call.upload_id, parts).await?;
             Ok(reply::object_without_range(&object))
         }

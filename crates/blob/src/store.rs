@@ -1,39 +1,16 @@
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use selvedge_base::{SharedClock, random_hex};
+use selvedge_base::SharedClock;
 use tokio::fs::File;
 use tokio::task::spawn_blocking;
 
-/// Names one blob: 32 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BlobId(String);
-
-impl BlobId {
-    /// The id as a database row keeps it. `None` when `text` cannot be one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        hex.then(|| Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Which of the 256 folders it is in.
-    fn folder(&self) -> u8 {
-        u8::from_str_radix(&self.0[..2], 16).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for BlobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::read::SealedFile;
+use crate::writer::{Create, sync_directory};
+use crate::{BlobId, Transform, Writer};
 
 /// A directory of blobs, spread over 256 folders by the first two digits of the id. Files being written are
 /// in `tmp/`.
@@ -42,13 +19,21 @@ pub struct Store {
     root: Arc<Path>,
     clock: SharedClock,
     /// Which of the folders are known to be in `root` on disk, not only in memory.
-    lasting: Arc<[AtomicBool; 256]>,
+    pub(crate) lasting: Arc<[AtomicBool; 256]>,
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("root", &self.root).finish_non_exhaustive()
     }
+}
+
+/// A file of a store.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub id: BlobId,
+    /// Bytes, the seal included.
+    pub size: u64,
 }
 
 impl Store {
@@ -66,25 +51,29 @@ impl Store {
         Ok(Self { root: root.into(), clock, lasting: Arc::new([const { AtomicBool::new(false) }; 256]) })
     }
 
-    /// Starts a new blob.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Starts a new blob, as plain bytes.
     pub async fn create(&self) -> io::Result<Writer> {
-        let id = BlobId(random_hex(&*self.clock, 16));
-        let temporary = self.root.join("tmp").join(id.as_str());
-        let (place, lasting) = (self.path(&id), Arc::clone(&self.lasting));
+        self.create_with(Create::default()).await
+    }
+
+    /// Starts a new sealed blob of about `length` bytes, as far as that is known, which `transform` changes on
+    /// their way.
+    pub async fn create_sealed(
+        &self,
+        length: Option<u64>,
+        transform: Option<Box<dyn Transform>>,
+    ) -> io::Result<Writer> {
+        self.create_with(Create { sealed: true, length, transform }).await
+    }
+
+    async fn create_with(&self, options: Create) -> io::Result<Writer> {
+        let (store, id) = (self.clone(), BlobId::random(&*self.clock));
         // Made where the file is made: when the caller goes away meanwhile, it is dropped there.
-        let writer = spawn_blocking(move || {
-            let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-            Ok(Writer {
-                file: Some(file),
-                path: temporary,
-                place,
-                id,
-                lasting,
-                pending: Vec::new(),
-                claimed: false,
-            })
-        });
-        writer.await?
+        spawn_blocking(move || Writer::create(&store, id, options)).await?
     }
 
     /// Opens a blob for reading. Its bytes stay readable through the returned file even if it is deleted.
@@ -97,12 +86,39 @@ impl Store {
         std::fs::File::open(self.path(id))
     }
 
+    /// Opens a sealed blob of `length` bytes, on a thread that may block. One that cannot be that blob is an
+    /// error that carries [`crate::Damage`].
+    pub fn open_sealed(&self, id: &BlobId, length: u64) -> io::Result<SealedFile> {
+        SealedFile::new(self.open_file(id)?, id.clone(), length)
+    }
+
     /// Removes a blob. One that is already gone is no error.
     pub async fn delete(&self, id: &BlobId) -> io::Result<()> {
         match tokio::fs::remove_file(self.path(id)).await {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// Every blob there is, in no order. Blocks.
+    pub fn each(&self, mut see: impl FnMut(Found) -> io::Result<()>) -> io::Result<()> {
+        for folder in std::fs::read_dir(&self.root)? {
+            let folder = folder?;
+            if folder.file_name() == "tmp" || !folder.file_type()?.is_dir() {
+                continue;
+            }
+            for entry in std::fs::read_dir(folder.path())? {
+                let entry = entry?;
+                let Some(id) = entry.file_name().to_str().and_then(BlobId::parse) else { continue };
+                match entry.metadata() {
+                    Ok(found) => see(Found { id, size: found.len() })?,
+                    // Somebody else was quicker, such as an earlier user of the store who is still tidying.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Removes every blob that `is_live` does not claim, and answers how many there were. Blobs written since
@@ -113,111 +129,26 @@ impl Store {
     /// stores does. In a node that is the lock on the data directory.
     pub fn sweep(&self, mut is_live: impl FnMut(&BlobId) -> io::Result<bool>) -> io::Result<usize> {
         let mut removed = 0;
-        for folder in std::fs::read_dir(&self.root)? {
-            let folder = folder?;
-            if folder.file_name() == "tmp" || !folder.file_type()?.is_dir() {
-                continue;
-            }
-            for entry in std::fs::read_dir(folder.path())? {
-                let entry = entry?;
-                let Some(id) = entry.file_name().to_str().and_then(BlobId::parse) else { continue };
-                if !is_live(&id)? {
-                    match std::fs::remove_file(entry.path()) {
-                        Ok(()) => removed += 1,
-                        // Somebody else was quicker, such as an earlier user of the store who is still tidying.
-                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                        Err(e) => return Err(e),
-                    }
+        self.each(|Found { id, .. }| {
+            if !is_live(&id)? {
+                match std::fs::remove_file(self.path(&id)) {
+                    Ok(()) => removed += 1,
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(e),
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(removed)
     }
 
-    fn path(&self, id: &BlobId) -> PathBuf {
-        self.root.join(&id.0[..2]).join(&id.0)
-    }
-}
-
-/// Bytes gathered before one trip to the disk thread.
-const CHUNK: usize = 1 << 20;
-
-/// A blob being written. Dropped before [`Writer::finish`] has given its id away, it leaves nothing behind.
-#[derive(Debug)]
-pub struct Writer {
-    file: Option<std::fs::File>,
-    /// Where the file is.
-    path: PathBuf,
-    /// Where it will be.
-    place: PathBuf,
-    id: BlobId,
-    lasting: Arc<[AtomicBool; 256]>,
-    pending: Vec<u8>,
-    /// Whether somebody else knows the id.
-    claimed: bool,
-}
-
-impl Writer {
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= CHUNK { self.flush().await } else { Ok(()) }
+    pub(crate) fn path(&self, id: &BlobId) -> PathBuf {
+        self.root.join(&id.as_str()[..2]).join(id.as_str())
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
-        let mut pending = std::mem::take(&mut self.pending);
-        let mut file = self.file.take().ok_or_else(|| io::Error::other("an earlier write failed"))?;
-        let (file, mut pending) = spawn_blocking(move || {
-            file.write_all(&pending)?;
-            pending.clear();
-            Ok::<_, io::Error>((file, pending))
-        })
-        .await??;
-        pending.clear();
-        self.pending = pending;
-        self.file = Some(file);
-        Ok(())
+    pub(crate) fn temporary(&self, id: &BlobId) -> PathBuf {
+        self.root.join("tmp").join(id.as_str())
     }
-
-    /// Makes the blob durable under its id. A caller that goes away meanwhile, and so never learns the id, leaves
-    /// nothing behind.
-    pub async fn finish(self) -> io::Result<BlobId> {
-        // The writer goes along, and is dropped over there if nobody waits for it any more.
-        let mut writer = spawn_blocking(move || self.settle()).await??;
-        writer.claimed = true;
-        Ok(writer.id.clone())
-    }
-
-    fn settle(mut self) -> io::Result<Self> {
-        let mut file = self.file.take().ok_or_else(|| io::Error::other("an earlier write failed"))?;
-        file.write_all(&self.pending)?;
-        file.sync_all()?;
-        let folder = self.place.parent().unwrap_or(&self.place);
-        std::fs::create_dir_all(folder)?;
-        std::fs::rename(&self.path, &self.place)?;
-        self.path.clone_from(&self.place);
-        sync_directory(folder)?;
-        // That the folder exists does not say that its own name is on disk: another writer may be about to see
-        // to that, or a run that was killed.
-        let lasting = &self.lasting[usize::from(self.id.folder())];
-        if let (Some(root), false) = (folder.parent(), lasting.load(Ordering::Acquire)) {
-            sync_directory(root)?;
-            lasting.store(true, Ordering::Release);
-        }
-        Ok(self)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if !self.claimed {
-            // An error here leaves a file that the next start or sweep removes.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    std::fs::File::open(path)?.sync_all()
 }
 
 #[cfg(test)]
@@ -228,6 +159,9 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
+    use crate::{Damage, SEAL_CHUNK, Verdict};
+
+    const CHUNK: usize = 1 << 20;
 
     async fn blob(store: &Store, bytes: &[u8]) -> BlobId {
         let mut writer = store.create().await.unwrap();
@@ -308,5 +242,72 @@ mod tests {
         assert_eq!(store.sweep(|id| Ok(*id == kept)).unwrap(), 1);
         assert!(store.open_blob(&kept).await.is_ok());
         assert!(store.open_blob(&orphan).await.is_err());
+    }
+
+    async fn sealed(store: &Store, bytes: &[u8]) -> crate::Finished {
+        let mut writer = store.create_sealed(Some(bytes.len() as u64), None).await.unwrap();
+        for piece in bytes.chunks(100_000) {
+            writer.write(piece).await.unwrap();
+        }
+        writer.finish_sealed().await.unwrap()
+    }
+
+    fn read(store: &Store, id: &BlobId, length: u64, offset: u64, wanted: u64) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut file = store.open_sealed(id, length)?;
+        let range = file.read(offset, wanted, offset + wanted, &mut out)?;
+        Ok(out[range].to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_sealed_blob_gives_any_part_of_its_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), SystemClock::shared()).unwrap();
+        let chunk = usize::try_from(SEAL_CHUNK).unwrap();
+        for size in [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk, 1_500_000] {
+            let bytes: Vec<u8> = (0..size).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect();
+            let blob = sealed(&store, &bytes).await;
+            let length = bytes.len() as u64;
+            for (offset, wanted) in
+                [(0, size), (size / 2, size - size / 2), (size / 3, usize::from(size > 3))]
+            {
+                let part = read(&store, &blob.id, length, offset as u64, wanted as u64).unwrap();
+                assert_eq!(part, bytes[offset..offset + wanted], "{size}: {offset} {wanted}");
+            }
+            let mut file = store.open_sealed(&blob.id, length).unwrap();
+            assert_eq!(file.verify(blob.sum.unwrap(), |_| ()).unwrap(), Verdict::Whole);
+            assert!(read(&store, &blob.id, length, length, 1).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_bit_of_a_sealed_blob_can_change_unseen() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), SystemClock::shared()).unwrap();
+        let bytes = vec![9; 150_000];
+        let blob = sealed(&store, &bytes).await;
+        let path = store.path(&blob.id);
+        let file = std::fs::read(&path).unwrap();
+        for place in (0..file.len()).step_by(4999).chain(file.len() - 40..file.len()) {
+            let mut changed = file.clone();
+            changed[place] ^= 4;
+            std::fs::write(&path, &changed).unwrap();
+            let mut open = store.open_sealed(&blob.id, 150_000).unwrap();
+            let verdict = open.verify(blob.sum.unwrap(), |_| ()).unwrap();
+            assert!(matches!(verdict, Verdict::Damaged(_)), "a change at {place}");
+            if place < bytes.len() {
+                let failed = read(&store, &blob.id, 150_000, place as u64, 1).unwrap_err();
+                assert!(Damage::of(&failed).is_some(), "{failed}");
+                let elsewhere = if place < 70_000 { 140_000 } else { 3 };
+                assert_eq!(read(&store, &blob.id, 150_000, elsewhere, 1).unwrap(), [9]);
+            }
+        }
+        for size in [0, 1, file.len() - 1, file.len() + 1] {
+            let mut changed = file.clone();
+            changed.resize(size, 0);
+            std::fs::write(&path, &changed).unwrap();
+            let failed = store.open_sealed(&blob.id, 150_000).unwrap_err();
+            assert!(Damage::of(&failed).is_some(), "{failed}");
+        }
     }
 }

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::Connection;
-use selvedge_base::{SharedClock, random_hex};
+use selvedge_base::{SharedClock, crash_point, random_hex};
+use selvedge_blob::Pool;
 use selvedge_sqlite::{Database, Options};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::content::Source;
+use crate::features::settings::{BucketOptions, Live, Settings};
 use crate::garbage::{self, Pins};
-use crate::limits::PAGE;
 use crate::receive::{Sink, Stored};
 use crate::schema::SCHEMA;
-use crate::{Error, HttpMetadata, Limits, Object, Result, rows};
+use crate::unsettled::Unsettled;
+use crate::{Error, HttpMetadata, Limits, Result, keeper, rows};
 
 /// One bucket. Clones share it.
 #[derive(Clone)]
@@ -26,8 +29,19 @@ pub(crate) struct Inner {
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) pins: Arc<Pins>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) unsettled: Unsettled,
+    /// Held by who brings the settings in memory up to date.
+    pub(crate) settings_turn: tokio::sync::Mutex<()>,
+    pool: Pool,
     last_content: AtomicI64,
-    sweeper: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl Inner {
+    pub(crate) fn source(&self) -> Source {
+        Source { blobs: self.blobs.clone(), pool: self.pool.clone() }
+    }
 }
 
 impl fmt::Debug for Bucket {
@@ -38,25 +52,36 @@ impl fmt::Debug for Bucket {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.keeper.abort();
     }
+}
+
+/// Where a bucket is.
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) database: PathBuf,
+    pub(crate) blobs: PathBuf,
 }
 
 /// How long a finished upload is remembered, so that finishing it again gets the right answer.
 const REMEMBER_UPLOADS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Buffers for reading that are kept while nobody reads.
+const IDLE_BUFFERS: usize = 32;
 
 impl Bucket {
+    /// Opens a bucket, creating it with `options` when it is not there.
     pub(crate) async fn open(
-        path: PathBuf,
-        blob_directory: PathBuf,
+        place: Place,
+        options: &BucketOptions,
         clock: SharedClock,
         limits: Limits,
     ) -> Result<Self> {
-        let forgotten = rows::signed(clock.now().0.saturating_sub(REMEMBER_UPLOADS));
+        let now = clock.now();
+        let forgotten = rows::signed(now.0.saturating_sub(REMEMBER_UPLOADS));
         let blob_clock = Arc::clone(&clock);
         let (database, blobs) = spawn_blocking(move || {
-            let database = Database::open(&path, Options::new(&SCHEMA))?;
-            let blobs = selvedge_blob::Store::open(&blob_directory, blob_clock)?;
+            let database = Database::open(&place.database, Options::new(&SCHEMA))?;
+            let blobs = selvedge_blob::Store::open(&place.blobs, blob_clock)?;
             Ok::<_, Error>((database, blobs))
         })
         .await
@@ -70,59 +95,61 @@ impl Bucket {
                 }
             })
             .await??;
-        database
+        let options = options.clone();
+        let settings = database
             .write(move |c| {
                 c.execute("DELETE FROM garbage", [])?;
                 c.execute("DELETE FROM uploads WHERE finished < ?1", [forgotten])?;
-                Ok::<_, Error>(())
+                if Settings::load(c)?.is_none() {
+                    Settings::create(c, now, &options)?;
+                }
+                Settings::load(c)?.ok_or(Error::Corrupt("the bucket's settings"))
             })
             .await?;
         let inner = Arc::new_cyclic(|weak| {
             let pins = Arc::new(Pins::default());
-            let sweeper = tokio::spawn({
-                let (weak, pins) = (std::sync::Weak::<Inner>::clone(weak), Arc::clone(&pins));
-                async move {
-                    loop {
-                        pins.wake.notified().await;
-                        let Some(inner) = weak.upgrade() else { return };
-                        garbage::drain(&inner.database, &inner.blobs, &pins).await;
-                    }
-                }
-            });
-            let last_content = AtomicI64::new(last_content);
-            Inner { database, blobs, clock, limits, pins, last_content, sweeper }
+            let live = Arc::new(Live::new(place.name, Arc::clone(&clock), settings));
+            let keeper = tokio::spawn(keeper::run(weak.clone(), Arc::clone(&pins)));
+            Inner {
+                database,
+                blobs,
+                clock,
+                limits,
+                pins,
+                live,
+                unsettled: Unsettled::default(),
+                settings_turn: tokio::sync::Mutex::default(),
+                pool: Pool::new(IDLE_BUFFERS),
+                last_content: AtomicI64::new(last_content),
+                keeper,
+            }
         });
         Ok(Self { inner })
     }
 
-    /// The object without its bytes, `None` when there is none.
-    pub async fn head(&self, key: &str) -> Result<Option<Object>> {
-        self.check_key(key)?;
-        self.inner.database.read(|c| Ok(crate::get::find(c, key)?.map(|found| found.object))).await?
-    }
-
-    /// Removes the objects there are of up to 1,000 `keys`, all in one step. A key without an object is no
-    /// error.
-    pub async fn delete(&self, keys: Vec<String>) -> Result<()> {
-        if keys.len() > PAGE {
-            let text = format!("A delete takes up to {PAGE} keys, not {}.", keys.len());
-            return Err(Error::InvalidArgument(text));
-        }
-        keys.iter().try_for_each(|key| self.check_key(key))?;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.write(move |c| {
-            let mut garbage = false;
-            for key in &keys {
-                if let Some(existing) = rows::existing(c, key)? {
-                    c.prepare_cached("DELETE FROM objects WHERE key = ?1")?.execute([key])?;
-                    garbage |= garbage::discard(c, existing.content)?;
+    /// Ends the bucket for good if it has no objects. Whoever still has it is told that it does not exist.
+    pub(crate) async fn close_empty(&self) -> Result<()> {
+        let live = self.inner.live.clone();
+        let ended = self
+            .write(move |c| {
+                live.require()?;
+                let any = c.prepare_cached("SELECT 1 FROM objects LIMIT 1")?.exists([])?;
+                if any {
+                    return Err(Error::BucketNotEmpty(live.name().to_owned()));
                 }
+                // From here on no job of the writer gets past `require`.
+                live.set_deleted(true);
+                Ok(((), false))
+            })
+            .await;
+        match ended {
+            Ok(()) => Ok(self.inner.database.close().await?),
+            Err(no @ Error::BucketNotEmpty(_)) => Err(no),
+            Err(failed) => {
+                self.inner.live.set_deleted(false);
+                Err(failed)
             }
-            Ok(((), garbage))
-        })
-        .await
+        }
     }
 
     /// Runs `job` on the writer. It answers its value and whether it left files to remove.
@@ -131,10 +158,15 @@ impl Bucket {
         job: impl FnOnce(&Connection) -> Result<(T, bool)> + Send + 'static,
     ) -> Result<T> {
         let (value, garbage) = self.inner.database.write(job).await?;
+        self.wrote(garbage);
+        Ok(value)
+    }
+
+    fn wrote(&self, garbage: bool) {
         if garbage {
+            crash_point("r2-garbage-left", self.inner.database.path());
             self.inner.pins.wake.notify_one();
         }
-        Ok(value)
     }
 
     /// As [`Bucket::write`], for a row with bytes: makes them durable first, and removes them when `job` says
@@ -144,31 +176,35 @@ impl Bucket {
         sink: Sink,
         job: impl FnOnce(&Connection, &Stored) -> Result<(T, bool)> + Send + 'static,
     ) -> Result<T> {
-        let writer = match sink {
-            Sink::Memory(bytes) => return self.write(move |c| job(c, &Stored::Inline(bytes))).await,
-            Sink::File(writer) => writer,
+        let (writer, guard, salt) = match sink {
+            Sink::Memory(bytes, salt) => {
+                return self.write(move |c| job(c, &Stored::Inline { bytes, salt })).await;
+            }
+            Sink::File(writer, guard, salt) => (writer, guard, salt),
         };
         let bucket = self.clone();
         let whole = tokio::spawn(async move {
-            let id = writer.finish().await?;
-            let stored = Stored::File(id.clone());
+            let file = writer.finish_sealed().await?;
+            crash_point("r2-file-before-row", bucket.inner.database.path());
+            let stored = Stored::File { id: file.id.clone(), sum: file.sum, salt };
             let outcome = bucket.inner.database.write(move |c| job(c, &stored)).await;
-            match outcome {
+            crash_point("r2-row-committed", bucket.inner.database.path());
+            let answer = match outcome {
                 Ok((value, garbage)) => {
-                    if garbage {
-                        bucket.inner.pins.wake.notify_one();
-                    }
+                    bucket.wrote(garbage);
                     Ok(value)
                 }
                 Err(selvedge_sqlite::WriteError::Job(no)) => {
-                    if let Err(error) = bucket.inner.blobs.delete(&id).await {
-                        tracing::warn!(%error, blob = %id, "an unused file stays until the next start");
+                    if let Err(error) = bucket.inner.blobs.delete(&file.id).await {
+                        tracing::warn!(%error, blob = %file.id, "an unused file stays until the next start");
                     }
                     Err(no)
                 }
                 // Whether the row is there is known at the next start, and the file goes or stays with it.
                 Err(failed) => Err(failed.into()),
-            }
+            };
+            drop(guard);
+            answer
         });
         whole.await.map_err(|_| Error::Stopping)?
     }
@@ -183,6 +219,7 @@ impl Bucket {
     }
 
     pub(crate) fn check_key(&self, key: &str) -> Result<()> {
+        self.inner.live.require()?;
         if key.is_empty() || key.len() > self.inner.limits.key {
             return Err(Error::InvalidObjectName);
         }

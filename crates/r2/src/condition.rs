@@ -2,6 +2,8 @@
 
 use selvedge_base::Millis;
 
+use crate::{Error, Result};
+
 /// One entry of an etag condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EtagMatcher {
@@ -33,6 +35,16 @@ impl Conditions {
             && self.etag_does_not_match.is_empty()
             && self.uploaded_before.is_none()
             && self.uploaded_after.is_none()
+    }
+
+    /// Refuses with [`Error::PreconditionFailed`] unless they hold.
+    pub(crate) fn require(&self, existing: Option<(&str, Millis)>) -> Result<()> {
+        if self.hold(existing) { Ok(()) } else { Err(Error::PreconditionFailed) }
+    }
+
+    /// `If-None-Match: *`: there is no such object yet.
+    pub fn absent() -> Self {
+        Self { etag_does_not_match: vec![EtagMatcher::Any], ..Self::default() }
     }
 
     /// Whether they hold for the object there is, given as etag and time of writing, or for there being none.

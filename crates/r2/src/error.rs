@@ -52,12 +52,35 @@ pub enum Error {
     UnequalParts,
     #[error("Your proposed upload exceeds the maximum allowed object size.")]
     EntityTooLarge,
+    #[error("The specified bucket does not exist.")]
+    NoSuchBucket,
+    #[error("The specified bucket name is not valid.")]
+    InvalidBucketName,
+    #[error("The bucket you tried to create already exists, and you own it.")]
+    BucketConflict,
+    #[error("The bucket you tried to delete ({0}) is not empty")]
+    BucketNotEmpty(String),
+    #[error("The object is locked by the bucket policy.")]
+    ObjectLocked,
+    #[error(
+        "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to \
+         retrieve the object."
+    )]
+    SsecMissing,
+    #[error(
+        "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."
+    )]
+    SsecWrong,
+    #[error("The encryption parameters are not applicable to this object.")]
+    SsecNotApplicable,
     #[error("the bucket's database failed")]
     Database(#[from] selvedge_sqlite::Error),
     #[error("a file of the bucket could not be read or written")]
     File(#[from] io::Error),
     #[error("the bucket says that {key:?} is in the file {blob}, and there is no such file")]
     Lost { key: String, blob: String },
+    #[error("the bytes of {key:?} in the bucket's database are not those that were written")]
+    Damaged { key: String },
     #[error("the bucket's database holds something that is not {0}")]
     Corrupt(&'static str),
     #[error("the node is stopping")]
@@ -68,7 +91,11 @@ impl Error {
     /// R2's own number for it, as the Workers binding shows it.
     pub fn v4code(&self) -> u32 {
         match self {
+            Self::SsecWrong => 10003,
+            Self::InvalidBucketName => 10005,
+            Self::NoSuchBucket => 10006,
             Self::NoSuchKey => 10007,
+            Self::BucketNotEmpty(_) => 10008,
             Self::PartTooSmall => 10011,
             Self::MetadataTooLarge => 10012,
             Self::IncompleteBody => 10013,
@@ -76,17 +103,20 @@ impl Error {
             Self::InvalidMaxKeys => 10022,
             Self::NoSuchUpload => 10024,
             Self::InvalidPart => 10025,
-            Self::InvalidArgument(_) => 10029,
+            Self::InvalidArgument(_) | Self::SsecMissing | Self::SsecNotApplicable => 10029,
             Self::PreconditionFailed => 10031,
             Self::BadDigest { .. } => 10037,
             Self::InvalidRange => 10039,
             Self::UnequalParts => 10048,
+            Self::ObjectLocked => 10069,
+            Self::BucketConflict => 10073,
             Self::EntityTooLarge => 100_100,
             Self::UnknownUpload
             | Self::RepeatedPart
             | Self::Database(_)
             | Self::File(_)
             | Self::Lost { .. }
+            | Self::Damaged { .. }
             | Self::Corrupt(_)
             | Self::Stopping => 10001,
         }
@@ -96,10 +126,38 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self.v4code() {
             10001 => 500,
-            10007 | 10024 => 404,
+            10003 | 10069 => 403,
+            10006 | 10007 | 10024 => 404,
+            10008 | 10073 => 409,
             10031 => 412,
             10039 => 416,
             _ => 400,
+        }
+    }
+
+    /// The code that R2's S3 API has for it.
+    pub fn s3_code(&self) -> &'static str {
+        match self.v4code() {
+            10003 => "AccessDenied",
+            10005 => "InvalidBucketName",
+            10006 => "NoSuchBucket",
+            10007 => "NoSuchKey",
+            10008 => "BucketNotEmpty",
+            10011 => "EntityTooSmall",
+            10012 => "MetadataTooLarge",
+            10013 => "IncompleteBody",
+            10020 => "InvalidObjectName",
+            10022 => "InvalidMaxKeys",
+            10024 => "NoSuchUpload",
+            10025 | 10048 => "InvalidPart",
+            10029 => "InvalidArgument",
+            10031 => "PreconditionFailed",
+            10037 => "BadDigest",
+            10039 => "InvalidRange",
+            10069 => "ObjectLockedByBucketPolicy",
+            10073 => "BucketConflict",
+            100_100 => "EntityTooLarge",
+            _ => "InternalError",
         }
     }
 

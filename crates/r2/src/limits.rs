@@ -14,6 +14,8 @@ pub struct Limits {
     pub part: u64,
     /// Bytes that every part but the last must have.
     pub part_minimum: u64,
+    /// Whether all parts but the last must be of one size, as R2 has it and S3 does not.
+    pub equal_parts: bool,
     /// Bytes of an object made of parts.
     pub object: u64,
     /// Objects in the bucket's database up to this size; larger ones are files.
@@ -28,6 +30,7 @@ impl Default for Limits {
             put: 5 * GIB - 5 * MIB,
             part: 5 * GIB,
             part_minimum: 5 * MIB,
+            equal_parts: true,
             object: 5 * 1024 * GIB - 5 * GIB,
             inline: 64 * 1024,
         }

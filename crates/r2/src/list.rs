@@ -39,6 +39,13 @@ pub struct Listing {
 /// About how many bytes a page may have when it is written as JSON. The runtime takes a page of up to 1 MiB.
 const PAGE_BYTES: usize = 900_000;
 
+impl ListOptions {
+    /// Makes the page begin behind the whole group, where S3's `marker` may be the last group of the page before.
+    pub fn after_group(&mut self, group: &str) {
+        self.cursor = Some(hex::encode(behind(group)));
+    }
+}
+
 impl Bucket {
     /// One page of the bucket's keys, in the order of their UTF-8 bytes.
     pub async fn list(&self, options: &ListOptions) -> Result<Listing> {
@@ -50,6 +57,7 @@ impl Bucket {
             return Err(Error::InvalidMaxKeys);
         }
         let start = start(options)?;
+        self.inner.live.require()?;
         self.inner.database.read(|c| page(c, options, limit, start)).await?
     }
 }
@@ -74,7 +82,7 @@ fn after(key: &str) -> Vec<u8> {
 }
 
 /// The least bytes that are greater than everything that begins with `group`. No UTF-8 has a byte of 255.
-fn behind(group: &str) -> Vec<u8> {
+pub(crate) fn behind(group: &str) -> Vec<u8> {
     let mut place = group.as_bytes().to_vec();
     if let Some(last) = place.last_mut() {
         *last = last.saturating_add(1);
@@ -83,13 +91,13 @@ fn behind(group: &str) -> Vec<u8> {
 }
 
 /// The group that `key` belongs to, if any.
-fn group<'k>(key: &'k str, options: &ListOptions) -> Option<&'k str> {
-    if options.delimiter.is_empty() {
+pub(crate) fn group<'k>(key: &'k str, prefix: &str, delimiter: &str) -> Option<&'k str> {
+    if delimiter.is_empty() {
         return None;
     }
-    let from = options.prefix.len();
-    let at = key.get(from..)?.find(&options.delimiter)?;
-    key.get(..from + at + options.delimiter.len())
+    let from = prefix.len();
+    let at = key.get(from..)?.find(delimiter)?;
+    key.get(..from + at + delimiter.len())
 }
 
 fn page(c: &Connection, options: &ListOptions, limit: usize, mut place: Vec<u8>) -> Result<Listing> {
@@ -114,7 +122,7 @@ fn page(c: &Connection, options: &ListOptions, limit: usize, mut place: Vec<u8>)
                 listing.cursor = Some(hex::encode(&place));
                 return Ok(listing);
             }
-            if let Some(group) = group(key, options) {
+            if let Some(group) = group(key, &options.prefix, &options.delimiter) {
                 bytes += weight(group);
                 place = behind(group);
                 listing.groups.push(group.to_owned());
@@ -123,14 +131,14 @@ fn page(c: &Connection, options: &ListOptions, limit: usize, mut place: Vec<u8>)
             place = after(key);
             let mut object = rows::object(row)?;
             if options.include_http {
-                object.http = rows::json(row, 8, "HTTP metadata")?;
+                object.http = rows::json(row, rows::HTTP, "HTTP metadata")?;
             }
             if options.include_custom {
-                object.custom = rows::json(row, 9, "custom metadata")?;
+                object.custom = rows::json(row, rows::CUSTOM, "custom metadata")?;
             }
             // Version, etag, sizes and checksums have a bound of their own.
             bytes += 512 + weight(&object.key);
-            for index in [8, 9] {
+            for index in [rows::HTTP, rows::CUSTOM] {
                 bytes += row.get_ref(index)?.as_str().map_or(0, |text| text.len() + weight(text));
             }
             listing.objects.push(object);
@@ -160,10 +168,10 @@ mod tests {
     /// Steps of SQLite's machine that a grouped page takes when each of two groups has `keys` keys.
     fn steps(keys: usize) -> usize {
         let mut c = Connection::open_in_memory().unwrap();
-        c.execute_batch(SCHEMA.steps[0]).unwrap();
+        SCHEMA.steps.iter().for_each(|step| c.execute_batch(step).unwrap());
         for group in ["a", "b"] {
             for n in 0..keys {
-                let sql = "INSERT INTO objects VALUES (?1, 1, 1, 'e', 'v', 1, 'Standard', '{}', '{}', '[]')";
+                let sql = "INSERT INTO objects VALUES (?1, 1, 1, 'e', 'v', 1, 'Standard', '{}', '{}', '[]', NULL, NULL)";
                 c.execute(sql, [format!("{group}/{n:06}")]).unwrap();
             }
         }

@@ -3,61 +3,132 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use rusqlite::{Connection, OptionalExtension as _};
-use selvedge_base::random_hex;
+use selvedge_base::{Millis, random_hex};
+use serde::{Deserialize, Serialize};
 
-use crate::digest::parts_etag;
+use crate::checksum::Trailer;
+use crate::digest::{of_parts, parts_etag};
+use crate::features::events::Action;
 use crate::limits::PARTS;
-use crate::receive::{Stored, md5};
+use crate::put::{install, may_write};
+use crate::receive::{Intake, PartFacts, Received, Stored, md5};
 use crate::rows::{signed, unsigned};
-use crate::{Bucket, Checksums, Error, HttpMetadata, Limits, Object, Result, StorageClass, garbage, rows};
+use crate::ssec::{self, Ssec, SsecKey};
+use crate::{
+    Algorithm, Bucket, ChecksumKind, Checksums, Conditions, Error, HttpMetadata, Limits, Object, Result,
+    StorageClass, garbage, rows,
+};
 
 #[derive(Clone, Debug, Default)]
 pub struct CreateOptions {
     pub http: HttpMetadata,
     pub custom: Vec<(String, String)>,
-    pub class: StorageClass,
+    /// `None` for the bucket's.
+    pub class: Option<StorageClass>,
+    /// The checksum that the object will have, made of those of its parts.
+    pub checksum: Option<UploadChecksum>,
+    /// Encrypt the parts with this key, which has to come with each of them.
+    pub ssec: Option<SsecKey>,
+}
+
+/// The checksum that an object made of parts will have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadChecksum {
+    pub algorithm: Algorithm,
+    pub kind: ChecksumKind,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct PartOptions {
+    /// Verified and kept.
+    pub checksums: Checksums,
+    /// Verified when the body is at its end. Its algorithms are in `count`.
+    pub trailer: Option<Trailer>,
+    /// Counted and kept, though no value is given. That of the upload's own checksum is counted anyway.
+    pub count: Vec<Algorithm>,
+    /// The key of the upload.
+    pub ssec: Option<SsecKey>,
+}
+
+/// A part that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    pub number: u32,
+    pub size: u64,
+    /// The MD5, in hex.
+    pub etag: String,
+    pub checksums: Checksums,
+    pub uploaded: Millis,
 }
 
 /// A part as the caller of complete knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimedPart {
     pub number: u32,
     pub etag: String,
+    /// Held against those that the part has.
+    pub checksums: Checksums,
+}
+
+impl ClaimedPart {
+    pub fn new(number: u32, etag: impl Into<String>) -> Self {
+        Self { number, etag: etag.into(), checksums: Checksums::default() }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CompleteOptions {
+    /// On what the object replaces.
+    pub conditions: Conditions,
+    /// What the object is to have, of the upload's kind.
+    pub checksums: Checksums,
+    /// How many bytes the object is to have.
+    pub size: Option<u64>,
 }
 
 impl Bucket {
-    /// Begins an upload of `key` and answers its id.
+    /// Begins an upload of `key` and answers its id. Of two uploads of a key, the later has the greater id.
     pub async fn create_multipart(&self, key: &str, options: CreateOptions) -> Result<String> {
         self.check_key(key)?;
         self.check_metadata(&options.http, &options.custom)?;
-        let id = random_hex(&*self.inner.clock, 32);
-        let (key, content, now) = (key.to_owned(), self.new_content(), self.inner.clock.now());
+        if let Some(UploadChecksum { algorithm, kind: ChecksumKind::Whole }) = options.checksum
+            && !algorithm.combines()
+        {
+            let text = format!("The FULL_OBJECT checksum type cannot be used with {algorithm}.");
+            return Err(Error::InvalidArgument(text));
+        }
+        let (live, clock) = (self.inner.live.clone(), &*self.inner.clock);
+        let now = live.now();
+        let id = format!("{:016x}{}", now.0, random_hex(clock, 24));
+        let ssec = options.ssec.as_ref().map(|key| Ssec::new(key, clock));
+        let (key, content) = (key.to_owned(), self.new_content());
         self.write(move |c| {
+            live.require()?;
             c.prepare_cached(
-                "INSERT INTO uploads (id, key, content, created, class, http, custom)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO uploads (id, key, content, created, class, http, custom, ssec, checksum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute((
                 &id,
                 key,
                 content,
                 signed(now.0),
-                options.class,
+                options.class.unwrap_or(live.settings().options.class),
                 rows::text(&options.http)?,
                 rows::text(&options.custom)?,
+                ssec.as_ref().map(rows::text).transpose()?,
+                options.checksum.as_ref().map(rows::text).transpose()?,
             ))?;
             Ok((id, false))
         })
         .await
     }
 
-    /// Writes part `number` of an upload, over the one there may be, and answers its etag. `body` is as in
-    /// [`Bucket::put`].
+    /// As [`Bucket::upload_part_with`] with nothing to verify. Answers the part's etag.
     pub async fn upload_part(
         &self,
         key: &str,
@@ -66,6 +137,20 @@ impl Bucket {
         body: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
         size: u64,
     ) -> Result<String> {
+        let part = self.upload_part_with(key, upload, number, body, size, PartOptions::default()).await?;
+        Ok(part.etag)
+    }
+
+    /// Writes part `number` of an upload, over the one there may be. `body` is as in [`Bucket::put`].
+    pub async fn upload_part_with(
+        &self,
+        key: &str,
+        upload: &str,
+        number: u32,
+        body: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
+        size: u64,
+        options: PartOptions,
+    ) -> Result<StoredPart> {
         self.check_key(key)?;
         if !(1..=PARTS).contains(&number) {
             let text =
@@ -76,30 +161,68 @@ impl Bucket {
             return Err(Error::EntityTooLarge);
         }
         // Spares the bytes of an upload that is over; the transaction looks again.
-        self.inner.database.read(|c| running(c, key, upload)).await??;
-        let (sink, counted) = self.receive(body, size, None, &Checksums::default()).await?;
+        let open = self.inner.database.read(|c| Upload::open(c, key, upload)).await??;
+        ssec::check(open.ssec.as_ref(), options.ssec.as_ref())?;
+        let mut count = options.count;
+        count.extend(open.checksum.map(|checksum| checksum.algorithm));
+        let intake = Intake {
+            size,
+            inline: None,
+            given: &options.checksums,
+            count: &count,
+            trailer: options.trailer.as_ref(),
+            ssec: options.ssec.as_ref(),
+        };
+        let Received { sink, counted } = self.receive(body, intake).await?;
+        let live = self.inner.live.clone();
         let etag = md5(&counted)?.to_owned();
+        let mut part = StoredPart {
+            number,
+            size,
+            etag,
+            checksums: counted.without_md5(),
+            uploaded: self.inner.clock.now(),
+        };
         let (key, upload) = (key.to_owned(), upload.to_owned());
         self.write_with(sink, move |c, stored| {
+            live.require()?;
             let content = running(c, &key, &upload)?;
+            part.uploaded = live.now();
             let garbage = garbage::discard_part(c, content, number)?;
-            stored.write(c, content, number, size, &etag)?;
-            Ok((etag, garbage))
+            let facts = PartFacts {
+                number,
+                size,
+                md5: &part.etag,
+                checksums: (!part.checksums.is_empty()).then_some(&part.checksums),
+                uploaded: part.uploaded,
+            };
+            stored.write(c, content, &facts)?;
+            Ok((part, garbage))
         })
         .await
     }
 
-    /// Makes an object of the parts listed, in the order of their numbers. Parts that are not listed are gone.
+    /// As [`Bucket::complete_multipart_with`] under no conditions.
     pub async fn complete_multipart(
         &self,
         key: &str,
         upload: &str,
         parts: Vec<ClaimedPart>,
     ) -> Result<Object> {
+        self.complete_multipart_with(key, upload, parts, CompleteOptions::default()).await
+    }
+
+    /// Makes an object of the parts listed, in the order of their numbers. Parts that are not listed are gone.
+    pub async fn complete_multipart_with(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: Vec<ClaimedPart>,
+        options: CompleteOptions,
+    ) -> Result<Object> {
         self.check_key(key)?;
         let (key, id) = (key.to_owned(), upload.to_owned());
-        let (version, limits) = (self.new_version(), self.inner.limits);
-        let clock = Arc::clone(&self.inner.clock);
+        let (version, limits, live) = (self.new_version(), self.inner.limits, self.inner.live.clone());
         self.write(move |c| {
             let upload = Upload::find(c, &key, &id)?.ok_or(Error::UnknownUpload)?;
             if upload.finished {
@@ -107,6 +230,20 @@ impl Bucket {
             }
             let stored = stored_parts(c, upload.content)?;
             let chosen = choose(&parts, &stored, &limits)?;
+            let existing = rows::existing(c, &key)?;
+            may_write(&live, &key, &options.conditions, existing.as_ref())?;
+            let size = chosen.iter().map(|part| part.size).sum();
+            if options.size.is_some_and(|expected| expected != size) {
+                return Err(Error::IncompleteBody);
+            }
+            let (checksums, checksum_kind) = match upload.checksum {
+                Some(UploadChecksum { algorithm, kind }) => {
+                    let parts = chosen.iter().map(|part| (&part.checksums, part.size));
+                    (of_parts(algorithm, kind, parts)?.unwrap_or_default(), kind)
+                }
+                None => (Checksums::default(), ChecksumKind::Whole),
+            };
+            checksums.verify(&options.checksums)?;
             let mut garbage = false;
             let kept: HashSet<u32> = chosen.iter().map(|part| part.number).collect();
             for number in stored.keys().filter(|number| !kept.contains(number)) {
@@ -115,24 +252,26 @@ impl Bucket {
             let object = Object {
                 key,
                 version,
-                size: chosen.iter().map(|part| part.size).sum(),
-                etag: parts_etag(chosen.iter().map(|part| part.md5.as_str()))?,
-                uploaded: clock.now(),
+                size,
+                etag: parts_etag(chosen.iter().map(|part| part.etag.as_str()))?,
+                uploaded: live.now(),
                 class: upload.class,
-                checksums: Checksums::default(),
+                checksums,
+                checksum_kind,
+                ssec: upload.ssec,
                 http: upload.http,
                 custom: upload.custom,
             };
             if chosen.is_empty() {
                 // Every object has a row of bytes, even this one.
-                Stored::Inline(Vec::new()).write(c, upload.content, 1, 0, "")?;
+                let nothing = Stored::Inline { bytes: Vec::new(), salt: None };
+                let part =
+                    PartFacts { number: 1, size: 0, md5: "", checksums: None, uploaded: object.uploaded };
+                nothing.write(c, upload.content, &part)?;
             }
-            let existing = rows::existing(c, &object.key)?;
-            rows::write(c, &object, upload.content)?;
-            if let Some(replaced) = existing {
-                garbage |= garbage::discard(c, replaced.content)?;
-            }
-            finish(c, &id, object.uploaded.0)?;
+            let action = Action::CompleteMultipartUpload;
+            garbage |= install(c, &live, &object, upload.content, existing, action, None)?;
+            finish(c, &id, object.uploaded)?;
             Ok((object, garbage))
         })
         .await
@@ -142,14 +281,15 @@ impl Bucket {
     pub async fn abort_multipart(&self, key: &str, upload: &str) -> Result<()> {
         self.check_key(key)?;
         let (key, id) = (key.to_owned(), upload.to_owned());
-        let now = self.inner.clock.now();
+        let live = self.inner.live.clone();
         self.write(move |c| {
+            live.require()?;
             let upload = Upload::find(c, &key, &id)?.ok_or(Error::UnknownUpload)?;
             if upload.finished {
                 return Ok(((), false));
             }
             let garbage = garbage::discard(c, upload.content)?;
-            finish(c, &id, now.0)?;
+            finish(c, &id, live.now())?;
             Ok(((), garbage))
         })
         .await
@@ -164,23 +304,26 @@ fn running(c: &Connection, key: &str, id: &str) -> Result<i64> {
         .ok_or(Error::NoSuchUpload)
 }
 
-fn finish(c: &Connection, id: &str, now: u64) -> Result<()> {
-    c.prepare_cached("UPDATE uploads SET finished = ?2 WHERE id = ?1")?.execute((id, signed(now)))?;
+pub(crate) fn finish(c: &Connection, id: &str, now: Millis) -> Result<()> {
+    c.prepare_cached("UPDATE uploads SET finished = ?2 WHERE id = ?1")?.execute((id, signed(now.0)))?;
     Ok(())
 }
 
-struct Upload {
-    content: i64,
+pub(crate) struct Upload {
+    pub(crate) content: i64,
     finished: bool,
-    class: StorageClass,
+    pub(crate) class: StorageClass,
     http: HttpMetadata,
     custom: Vec<(String, String)>,
+    pub(crate) ssec: Option<Ssec>,
+    pub(crate) checksum: Option<UploadChecksum>,
 }
 
 impl Upload {
     fn find(c: &Connection, key: &str, id: &str) -> Result<Option<Self>> {
         let mut statement = c.prepare_cached(
-            "SELECT content, finished IS NOT NULL, class, http, custom FROM uploads WHERE id = ?1 AND key = ?2",
+            "SELECT content, finished IS NOT NULL, class, http, custom, ssec, checksum
+             FROM uploads WHERE id = ?1 AND key = ?2",
         )?;
         let mut found = statement.query((id, key))?;
         let Some(row) = found.next()? else { return Ok(None) };
@@ -190,34 +333,59 @@ impl Upload {
             class: row.get(2)?,
             http: rows::json(row, 3, "HTTP metadata")?,
             custom: rows::json(row, 4, "custom metadata")?,
+            ssec: rows::maybe_json(row, 5, "encryption")?,
+            checksum: rows::maybe_json(row, 6, "a checksum")?,
         }))
+    }
+
+    /// One that takes parts.
+    pub(crate) fn open(c: &Connection, key: &str, id: &str) -> Result<Self> {
+        Self::find(c, key, id)?.filter(|upload| !upload.finished).ok_or(Error::NoSuchUpload)
     }
 }
 
-#[derive(Clone, Debug)]
-struct Part {
-    number: u32,
-    size: u64,
-    md5: String,
+pub(crate) const PART_COLUMNS: &str = "number, size, md5, checksums, uploaded";
+
+/// From a row of [`PART_COLUMNS`].
+pub(crate) fn stored_part(row: &rusqlite::Row<'_>) -> Result<StoredPart> {
+    Ok(StoredPart {
+        number: row.get(0)?,
+        size: unsigned(row.get(1)?),
+        etag: row.get(2)?,
+        checksums: rows::maybe_json(row, 3, "checksums")?.unwrap_or_default(),
+        uploaded: Millis(unsigned(row.get::<_, Option<i64>>(4)?.unwrap_or_default())),
+    })
 }
 
-fn stored_parts(c: &Connection, content: i64) -> Result<HashMap<u32, Part>> {
-    let mut statement = c.prepare_cached("SELECT number, size, md5 FROM parts WHERE content = ?1")?;
-    let rows = statement.query_map([content], |row| {
-        Ok(Part { number: row.get(0)?, size: unsigned(row.get(1)?), md5: row.get(2)? })
-    })?;
-    rows.map(|part| part.map(|part| (part.number, part)).map_err(Error::from)).collect()
+fn stored_parts(c: &Connection, content: i64) -> Result<HashMap<u32, StoredPart>> {
+    let sql = format!("SELECT {PART_COLUMNS} FROM parts WHERE content = ?1");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query([content])?;
+    let mut parts = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let part = stored_part(row)?;
+        parts.insert(part.number, part);
+    }
+    Ok(parts)
 }
 
 /// The parts that were claimed, in the order of their numbers, if an object can be made of them.
-fn choose(claimed: &[ClaimedPart], stored: &HashMap<u32, Part>, limits: &Limits) -> Result<Vec<Part>> {
+fn choose<'p>(
+    claimed: &[ClaimedPart],
+    stored: &'p HashMap<u32, StoredPart>,
+    limits: &Limits,
+) -> Result<Vec<&'p StoredPart>> {
     let mut numbers: Vec<u32> = claimed.iter().map(|part| part.number).collect();
     numbers.sort_unstable();
     if numbers.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Error::RepeatedPart);
     }
     let find = |claim: &ClaimedPart| {
-        stored.get(&claim.number).filter(|part| part.md5 == claim.etag).cloned().ok_or(Error::InvalidPart)
+        let is_it = |part: &&StoredPart| {
+            part.etag == claim.etag
+                && claim.checksums.iter().all(|(algorithm, hex)| part.checksums.get(algorithm) == Some(hex))
+        };
+        stored.get(&claim.number).filter(is_it).ok_or(Error::InvalidPart)
     };
     let mut parts = claimed.iter().map(find).collect::<Result<Vec<_>>>()?;
     parts.sort_unstable_by_key(|part| part.number);
@@ -225,7 +393,8 @@ fn choose(claimed: &[ClaimedPart], stored: &HashMap<u32, Part>, limits: &Limits)
     if others.iter().any(|part| part.size < limits.part_minimum) {
         return Err(Error::PartTooSmall);
     }
-    if let Some(first) = others.first()
+    if limits.equal_parts
+        && let Some(first) = others.first()
         && (others.iter().any(|part| part.size != first.size) || last.size > first.size)
     {
         return Err(Error::UnequalParts);

@@ -2,7 +2,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use selvedge_base::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::Checksums;
+use crate::ssec::Ssec;
+use crate::{ChecksumKind, Checksums};
 
 /// An object without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +19,21 @@ pub struct Object {
     pub class: StorageClass,
     /// The MD5 of an object put in one piece, and whatever else its writer asked to have checked.
     pub checksums: Checksums,
+    /// What those besides the MD5 are of.
+    pub checksum_kind: ChecksumKind,
+    /// Whose key it is encrypted with, if it is.
+    pub ssec: Option<Ssec>,
     /// Empty in a listing that did not ask for it.
     pub http: HttpMetadata,
     /// In the order given. Empty in a listing that did not ask for it.
     pub custom: Vec<(String, String)>,
+}
+
+impl Object {
+    /// How many parts it was made of, `None` when it was put in one piece.
+    pub fn parts(&self) -> Option<u32> {
+        self.etag.split_once('-')?.1.parse().ok()
+    }
 }
 
 /// The headers that are kept with an object and given back with it.
@@ -57,7 +69,7 @@ impl HttpMetadata {
 }
 
 /// What an object costs to keep and to read, on Cloudflare. Kept and given back; all are stored alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StorageClass {
     #[default]
     Standard,

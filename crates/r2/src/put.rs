@@ -1,12 +1,20 @@
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use rusqlite::Connection;
 
-use crate::garbage;
-use crate::receive::md5;
-use crate::{Bucket, Checksums, Conditions, Error, HttpMetadata, Object, Result, StorageClass, rows};
+use crate::checksum::Trailer;
+use crate::features::events::{self, Action, CopySource};
+use crate::features::locks::is_locked;
+use crate::features::settings::Live;
+use crate::receive::{Intake, PartFacts, Received, md5};
+use crate::rows::Existing;
+use crate::ssec::{Ssec, SsecKey};
+use crate::{
+    Algorithm, Bucket, ChecksumKind, Checksums, Conditions, Error, HttpMetadata, Object, Result,
+    StorageClass, garbage, rows,
+};
 
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
@@ -14,9 +22,16 @@ pub struct PutOptions {
     pub conditions: Conditions,
     pub http: HttpMetadata,
     pub custom: Vec<(String, String)>,
-    pub class: StorageClass,
+    /// `None` for the bucket's.
+    pub class: Option<StorageClass>,
     /// Verified, kept and given back.
     pub checksums: Checksums,
+    /// Counted, kept and given back, though no value is given.
+    pub count: Vec<Algorithm>,
+    /// Verified when the body is at its end. Its algorithms are in `count`.
+    pub trailer: Option<Trailer>,
+    /// Encrypt with this key.
+    pub ssec: Option<SsecKey>,
 }
 
 impl Bucket {
@@ -33,52 +48,101 @@ impl Bucket {
         size: u64,
         options: PutOptions,
     ) -> Result<Object> {
+        self.put_as(key, body, size, options, None).await
+    }
+
+    /// As [`Bucket::put`], for a copy when there is a source.
+    pub(crate) async fn put_as(
+        &self,
+        key: &str,
+        body: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
+        size: u64,
+        options: PutOptions,
+        source: Option<CopySource>,
+    ) -> Result<Object> {
         self.check_key(key)?;
         if size > self.inner.limits.put {
             return Err(Error::EntityTooLarge);
         }
         self.check_metadata(&options.http, &options.custom)?;
-        let PutOptions { conditions, http, custom, class, checksums: given } = options;
+        let PutOptions { conditions, http, custom, class, checksums: given, count, trailer, ssec } = options;
         let inline = self.inner.limits.inline;
-        if size > inline && !conditions.is_empty() {
+        let live = self.inner.live.clone();
+        if size > inline {
             // Not the decision, which is in the transaction: it only spares a large upload that is lost already.
             let existing = self.inner.database.read(|c| rows::existing(c, key)).await??;
-            require(&conditions, existing.as_ref())?;
+            may_write(&live, key, &conditions, existing.as_ref())?;
         }
-        let (sink, counted) = self.receive(body, size, Some(inline), &given).await?;
+        let intake = Intake {
+            size,
+            inline: Some(inline),
+            given: &given,
+            count: &count,
+            trailer: trailer.as_ref(),
+            ssec: ssec.as_ref(),
+        };
+        let Received { sink, counted } = self.receive(body, intake).await?;
         let mut object = Object {
             key: key.to_owned(),
             version: self.new_version(),
             size,
             etag: md5(&counted)?.to_owned(),
             uploaded: self.inner.clock.now(),
-            class,
+            class: class.unwrap_or(live.settings().options.class),
             checksums: counted,
+            checksum_kind: ChecksumKind::Whole,
+            ssec: ssec.map(|key| Ssec::new(&key, &*self.inner.clock)),
             http,
             custom,
         };
         let content = self.new_content();
-        let clock = Arc::clone(&self.inner.clock);
         self.write_with(sink, move |c, stored| {
             let existing = rows::existing(c, &object.key)?;
-            require(&conditions, existing.as_ref())?;
-            object.uploaded = clock.now();
-            stored.write(c, content, 1, object.size, &object.etag)?;
-            rows::write(c, &object, content)?;
-            let garbage = match existing {
-                Some(replaced) => garbage::discard(c, replaced.content)?,
-                None => false,
+            may_write(&live, &object.key, &conditions, existing.as_ref())?;
+            object.uploaded = live.now();
+            let part = PartFacts {
+                number: 1,
+                size: object.size,
+                md5: &object.etag,
+                checksums: None,
+                uploaded: object.uploaded,
             };
+            stored.write(c, content, &part)?;
+            let action = if source.is_some() { Action::CopyObject } else { Action::PutObject };
+            let garbage = install(c, &live, &object, content, existing, action, source.as_ref())?;
             Ok((object, garbage))
         })
         .await
     }
 }
 
-fn require(conditions: &Conditions, existing: Option<&rows::Existing>) -> Result<()> {
-    if conditions.hold(existing.map(|e| (e.etag.as_str(), e.uploaded))) {
-        Ok(())
-    } else {
-        Err(Error::PreconditionFailed)
+/// Whether an object may be written, or removed, where `existing` is.
+pub(crate) fn may_write(
+    live: &Live,
+    key: &str,
+    conditions: &Conditions,
+    existing: Option<&Existing>,
+) -> Result<()> {
+    live.require()?;
+    conditions.require(Existing::facts(existing))?;
+    let locked = |e: &Existing| is_locked(live.settings().locks(), key, e.uploaded, live.now());
+    if existing.is_some_and(locked) { Err(Error::ObjectLocked) } else { Ok(()) }
+}
+
+/// Makes `object` the one of its key, in the place of `existing`. True when that left files to remove.
+pub(crate) fn install(
+    c: &Connection,
+    live: &Live,
+    object: &Object,
+    content: i64,
+    existing: Option<Existing>,
+    action: Action,
+    source: Option<&CopySource>,
+) -> Result<bool> {
+    rows::write(c, object, content)?;
+    events::record(c, live, action, &object.key, Some((object.size, &object.etag)), source)?;
+    match existing {
+        Some(replaced) => Ok(garbage::discard(c, replaced.content)?),
+        None => Ok(false),
     }
 }

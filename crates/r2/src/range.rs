@@ -12,6 +12,8 @@ pub enum Range {
     /// The value of an HTTP `Range` header. One range that the object has is taken; several, a malformed one
     /// and one past the end mean the whole object.
     Header(String),
+    /// The part of that number, of an object made of parts. One put in one piece is its own part 1.
+    Part(u32),
 }
 
 /// A part of an object, as given.
@@ -34,6 +36,8 @@ impl Range {
             Self::Header(value) => {
                 return Ok(parse_header(value, size).unwrap_or(Span { offset: 0, length: size }));
             }
+            // What the parts are, only the object knows.
+            Self::Part(_) => return Err(Error::InvalidRange),
             Self::Suffix(suffix) => (size.saturating_sub(*suffix), (*suffix).min(size)),
             Self::From { offset, length } => (*offset, length.unwrap_or(size.saturating_sub(*offset))),
         };

@@ -6,11 +6,15 @@ use selvedge_base::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, HttpMetadata, Object, Result};
+use crate::{ChecksumKind, Error, HttpMetadata, Object, Result};
 
 /// Columns of `objects` in the order that [`object`] reads them, without the metadata that a listing may leave
 /// out.
-pub(crate) const COLUMNS: &str = "key, content, size, etag, version, uploaded, class, checksums";
+pub(crate) const COLUMNS: &str =
+    "key, content, size, etag, version, uploaded, class, checksums, checksum_kind, ssec";
+/// Where the HTTP metadata is when it follows [`COLUMNS`], and the custom metadata behind it.
+pub(crate) const HTTP: usize = 10;
+pub(crate) const CUSTOM: usize = 11;
 
 pub(crate) fn object(row: &Row<'_>) -> Result<Object> {
     Ok(Object {
@@ -21,15 +25,33 @@ pub(crate) fn object(row: &Row<'_>) -> Result<Object> {
         uploaded: Millis(unsigned(row.get(5)?)),
         class: row.get(6)?,
         checksums: json(row, 7, "checksums")?,
+        checksum_kind: kind(row.get_ref(8)?.as_str_or_null().map_err(rusqlite::Error::from)?),
+        ssec: maybe_json(row, 9, "encryption")?,
         http: HttpMetadata::default(),
         custom: Vec::new(),
     })
 }
 
+fn kind(text: Option<&str>) -> ChecksumKind {
+    match text {
+        Some("composite") => ChecksumKind::Composite,
+        _ => ChecksumKind::Whole,
+    }
+}
+
 /// The JSON in column `index`.
 pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize, what: &'static str) -> Result<T> {
-    let text = row.get_ref(index)?.as_str().map_err(rusqlite::Error::from)?;
-    serde_json::from_str(text).map_err(|_| Error::Corrupt(what))
+    maybe_json(row, index, what)?.ok_or(Error::Corrupt(what))
+}
+
+/// The JSON in column `index`, `None` for NULL.
+pub(crate) fn maybe_json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    index: usize,
+    what: &'static str,
+) -> Result<Option<T>> {
+    let text = row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    text.map(|text| serde_json::from_str(text).map_err(|_| Error::Corrupt(what))).transpose()
 }
 
 /// A value as a column keeps it.
@@ -45,6 +67,13 @@ pub(crate) struct Existing {
     pub(crate) uploaded: Millis,
 }
 
+impl Existing {
+    /// As [`crate::Conditions`] take it.
+    pub(crate) fn facts(existing: Option<&Self>) -> Option<(&str, Millis)> {
+        existing.map(|e| (e.etag.as_str(), e.uploaded))
+    }
+}
+
 pub(crate) fn existing(c: &Connection, key: &str) -> Result<Option<Existing>> {
     let row = c
         .prepare_cached("SELECT content, etag, uploaded FROM objects WHERE key = ?1")?
@@ -58,12 +87,17 @@ pub(crate) fn existing(c: &Connection, key: &str) -> Result<Option<Existing>> {
 
 /// Writes the row of `object`, over the one of the same key if there is one.
 pub(crate) fn write(c: &Connection, object: &Object, content: i64) -> Result<()> {
+    // Not REPLACE, which would not run the trigger that counts what goes.
     c.prepare_cached(
-        "INSERT OR REPLACE INTO objects
-         (key, content, size, etag, version, uploaded, class, checksums, http, custom)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO objects
+         (key, content, size, etag, version, uploaded, class, checksums, checksum_kind, ssec, http, custom)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (key) DO UPDATE SET content = excluded.content, size = excluded.size,
+             etag = excluded.etag, version = excluded.version, uploaded = excluded.uploaded,
+             class = excluded.class, checksums = excluded.checksums, checksum_kind = excluded.checksum_kind,
+             ssec = excluded.ssec, http = excluded.http, custom = excluded.custom",
     )?
-    .execute((
+    .execute(rusqlite::params![
         &object.key,
         content,
         signed(object.size),
@@ -72,9 +106,11 @@ pub(crate) fn write(c: &Connection, object: &Object, content: i64) -> Result<()>
         signed(object.uploaded.0),
         object.class,
         text(&object.checksums)?,
+        (object.checksum_kind == ChecksumKind::Composite).then_some("composite"),
+        object.ssec.as_ref().map(text).transpose()?,
         text(&object.http)?,
         text(&object.custom)?,
-    ))?;
+    ])?;
     Ok(())
 }
 

@@ -6,7 +6,8 @@ pub(crate) static SCHEMA: Schema = Schema {
     kind: "R2 bucket",
     // "SvR2"
     application_id: 0x5376_5232,
-    steps: &["
+    steps: &[
+        "
         CREATE TABLE objects (
             key TEXT NOT NULL PRIMARY KEY,
             content INTEGER NOT NULL,
@@ -52,5 +53,67 @@ pub(crate) static SCHEMA: Schema = Schema {
             blob TEXT NOT NULL PRIMARY KEY,
             content INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-    "],
+    ",
+        "
+        -- NULL for all that was written before there were these columns.
+        ALTER TABLE objects ADD COLUMN checksum_kind TEXT;   -- 'composite', or NULL: of the whole
+        ALTER TABLE objects ADD COLUMN ssec TEXT;            -- JSON; NULL: not encrypted
+        ALTER TABLE inline ADD COLUMN sum INTEGER;           -- CRC-32C of `bytes`
+        ALTER TABLE inline ADD COLUMN salt BLOB;             -- of encrypted bytes
+        ALTER TABLE parts ADD COLUMN sum INTEGER;            -- of the file's checksums; NULL: it has none
+        ALTER TABLE parts ADD COLUMN salt BLOB;
+        ALTER TABLE parts ADD COLUMN checksums TEXT;         -- JSON: algorithm to hex
+        ALTER TABLE parts ADD COLUMN uploaded INTEGER;       -- milliseconds
+        ALTER TABLE uploads ADD COLUMN ssec TEXT;
+        ALTER TABLE uploads ADD COLUMN checksum TEXT;        -- JSON: algorithm and kind
+        CREATE INDEX uploads_by_key ON uploads (key, id) WHERE finished IS NULL;
+
+        -- What the bucket is and how it behaves: rules and the like, each a JSON value.
+        CREATE TABLE settings (
+            name TEXT NOT NULL PRIMARY KEY,
+            value TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        -- Events that a rule asked for and nobody has taken yet.
+        CREATE TABLE notifications (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            rule TEXT NOT NULL,
+            event TEXT NOT NULL              -- JSON, as Cloudflare's queue message has it
+        ) STRICT;
+
+        -- How much there is, kept by the triggers below.
+        CREATE TABLE usage (
+            class TEXT NOT NULL PRIMARY KEY,
+            objects INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO usage VALUES ('Standard', 0, 0), ('InfrequentAccess', 0, 0), ('uploads', 0, 0);
+        UPDATE usage SET
+            objects = (SELECT count(*) FROM objects WHERE objects.class = usage.class),
+            bytes = (SELECT coalesce(sum(size), 0) FROM objects WHERE objects.class = usage.class)
+            WHERE class <> 'uploads';
+        UPDATE usage SET objects = (SELECT count(*) FROM uploads WHERE finished IS NULL) WHERE class = 'uploads';
+
+        CREATE TRIGGER objects_in AFTER INSERT ON objects BEGIN
+            UPDATE usage SET objects = objects + 1, bytes = bytes + new.size WHERE class = new.class;
+        END;
+        CREATE TRIGGER objects_out AFTER DELETE ON objects BEGIN
+            UPDATE usage SET objects = objects - 1, bytes = bytes - old.size WHERE class = old.class;
+        END;
+        CREATE TRIGGER objects_changed AFTER UPDATE OF size, class ON objects BEGIN
+            UPDATE usage SET objects = objects - 1, bytes = bytes - old.size WHERE class = old.class;
+            UPDATE usage SET objects = objects + 1, bytes = bytes + new.size WHERE class = new.class;
+        END;
+        CREATE TRIGGER uploads_in AFTER INSERT ON uploads WHEN new.finished IS NULL BEGIN
+            UPDATE usage SET objects = objects + 1 WHERE class = 'uploads';
+        END;
+        CREATE TRIGGER uploads_over AFTER UPDATE OF finished ON uploads
+            WHEN old.finished IS NULL AND new.finished IS NOT NULL BEGIN
+            UPDATE usage SET objects = objects - 1 WHERE class = 'uploads';
+        END;
+        CREATE TRIGGER uploads_out AFTER DELETE ON uploads WHEN old.finished IS NULL BEGIN
+            UPDATE usage SET objects = objects - 1 WHERE class = 'uploads';
+        END;
+    ",
+    ],
 };

@@ -127,6 +127,15 @@ impl Database {
         self.inner.writer.try_write_alone(job).await
     }
 
+    /// Finishes the writes that were accepted and the reads that have begun, and closes the file, although there
+    /// are other clones: whatever they ask for from now on is answered with [`Error::Closed`]. After it, the file
+    /// may be moved away and another one put in its place.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+        Ok(())
+    }
+
     /// Runs a short read (an indexed lookup, a page of a list) on the calling thread. It sees every write that
     /// was answered before.
     pub async fn read<T>(&self, job: impl FnOnce(&Connection) -> T) -> Result<T> {

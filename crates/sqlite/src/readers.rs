@@ -14,6 +14,7 @@ pub(crate) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     connect: Arc<Connect>,
+    limit: usize,
 }
 
 impl fmt::Debug for Readers {
@@ -31,6 +32,7 @@ impl Readers {
             idle: Arc::new(Mutex::new(Vec::with_capacity(limit))),
             permits: Arc::new(Semaphore::new(limit)),
             connect: Arc::new(connect),
+            limit,
         }
     }
 
@@ -57,6 +59,16 @@ impl Readers {
         })
         .await
         .map_err(|_| Error::Closed)?
+    }
+
+    /// Lets what is being read finish, then closes all connections. Every later read is told so.
+    pub(crate) async fn close(&self) {
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        if let Ok(permits) = self.permits.acquire_many(all).await {
+            self.permits.close();
+            drop(permits);
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {

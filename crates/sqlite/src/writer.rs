@@ -38,6 +38,8 @@ struct Job {
     work: Work,
     /// Shares its transaction with no other job.
     alone: bool,
+    /// No job is run after it; the sender is dropped when the connection is closed.
+    last: Option<oneshot::Sender<()>>,
 }
 
 pub(crate) struct Writer {
@@ -56,7 +58,11 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run(&connection, receiver))
+            .spawn(move || {
+                let closed = run(&connection, receiver);
+                drop(connection);
+                drop(closed);
+            })
             .expect("the operating system starts threads");
         Self { queue: Some(sender), thread: Some(thread) }
     }
@@ -85,6 +91,19 @@ impl Writer {
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
         self.try_send(package(job, true)).await
+    }
+
+    /// Lets what was accepted finish, then closes the connection. Every later write is told so.
+    pub(crate) async fn close(&self) {
+        let (mut job, _) = package(|_| Ok::<_, ()>(()), true);
+        let (last, closed) = oneshot::channel();
+        job.last = Some(last);
+        if let Some(queue) = &self.queue
+            && queue.send(job).await.is_ok()
+        {
+            // Nothing is ever sent: it ends when the connection is closed.
+            let _ = closed.await;
+        }
     }
 
     async fn try_send<T, E>(&self, (job, answer): (Job, Receiver<T, E>)) -> Result<T, WriteError<E>> {
@@ -131,7 +150,7 @@ fn package<T: Send + 'static, E: Send + 'static>(
             let _ = reply.send(answer);
         }) as Answer)
     });
-    (Job { work, alone }, receiver)
+    (Job { work, alone, last: None }, receiver)
 }
 
 async fn receive<T, E>(sent: Result<(), Error>, answer: Receiver<T, E>) -> Result<T, WriteError<E>> {
@@ -156,9 +175,13 @@ fn in_savepoint<T, E>(
     Ok(outcome)
 }
 
-fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
-    let mut next = None;
-    while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
+/// Answers who waits for the connection to be closed, when it was asked for.
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) -> Option<oneshot::Sender<()>> {
+    let mut next: Option<Job> = None;
+    while let Some(mut first) = next.take().or_else(|| queue.blocking_recv()) {
+        if let Some(last) = first.last.take() {
+            return Some(last);
+        }
         let (answers, outcome) = match begin(connection) {
             Ok(()) => {
                 let (answers, left_over) = run_group(connection, first, &mut queue);
@@ -174,6 +197,7 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
             answer(outcome.as_ref().map(|&()| ()).map_err(copy));
         }
     }
+    None
 }
 
 fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {

@@ -31,6 +31,16 @@ struct ObjectFields<'a> {
     custom_fields: Option<Vec<CustomField<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<RangeFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssec: Option<SsecFields<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SsecFields<'a> {
+    algorithm: &'static str,
+    /// In base64.
+    key_md5: &'a str,
 }
 
 #[derive(Serialize)]
@@ -99,6 +109,7 @@ impl<'a> ObjectFields<'a> {
                 .custom
                 .then(|| object.custom.iter().map(|(k, v)| CustomField { k, v }).collect()),
             range: range.map(|span| RangeFields { offset: span.offset, length: span.length }),
+            ssec: object.ssec.as_ref().map(|s| SsecFields { algorithm: "AES256", key_md5: s.key_md5() }),
         }
     }
 

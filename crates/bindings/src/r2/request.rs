@@ -1,13 +1,14 @@
 //! Calls as the runtime writes them, and what they mean.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use selvedge_r2::{
-    Algorithm, Checksums, Conditions, CreateOptions, Error, EtagMatcher, HttpMetadata, ListOptions,
-    PutOptions, Range, StorageClass,
+    Algorithm, Checksums, Conditions, CreateOptions, Error, EtagMatcher, GetOptions, HttpMetadata,
+    ListOptions, PutOptions, Range, SsecKey, StorageClass,
 };
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::Refusal;
 use super::number::Wide;
@@ -38,7 +39,7 @@ pub(super) struct GetCall {
     range: Option<RangeFields>,
     range_header: Option<String>,
     only_if: Option<OnlyIf>,
-    ssec: Option<IgnoredAny>,
+    ssec: Option<SsecFields>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,7 +80,7 @@ pub(super) struct Put {
     sha256: Option<String>,
     sha384: Option<String>,
     sha512: Option<String>,
-    ssec: Option<IgnoredAny>,
+    ssec: Option<SsecFields>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,7 +88,7 @@ pub(super) struct Create {
     object: String,
     #[serde(flatten)]
     metadata: Metadata,
-    ssec: Option<IgnoredAny>,
+    ssec: Option<SsecFields>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,7 +146,7 @@ pub(super) struct UploadPart {
     pub(super) object: String,
     pub(super) upload_id: String,
     pub(super) part_number: u32,
-    pub(super) ssec: Option<IgnoredAny>,
+    pub(super) ssec: Option<SsecFields>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,25 +170,33 @@ pub(super) struct Abort {
     pub(super) upload_id: String,
 }
 
-/// Encrypting with a key of the caller's is not there yet, and storing the bytes in the clear instead would be
-/// a lie.
-pub(super) fn refuse_ssec(asked: bool) -> Result<(), Error> {
-    if asked {
-        let text = "Encryption with a key of your own (ssecKey) is not supported.";
-        return Err(Error::InvalidArgument(text.to_owned()));
+/// A key in hex: the runtime makes hex of bytes, and looks at the shape of both.
+#[derive(Deserialize)]
+pub(super) struct SsecFields {
+    key: String,
+}
+
+impl fmt::Debug for SsecFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SsecFields(..)")
     }
-    Ok(())
+}
+
+pub(super) fn ssec(fields: Option<SsecFields>) -> Result<Option<SsecKey>, Refusal> {
+    let Some(SsecFields { key }) = fields else { return Ok(None) };
+    let key = SsecKey::new(&from_hex(&key)?);
+    key.map(Some).ok_or_else(|| Refusal::malformed("an SSE-C key that is not 32 bytes"))
 }
 
 impl GetCall {
-    pub(super) fn into_parts(self) -> Result<(String, Option<Range>, Conditions), Error> {
-        refuse_ssec(self.ssec.is_some())?;
+    pub(super) fn into_parts(self) -> Result<(String, GetOptions), Refusal> {
         let range = match (self.range_header, self.range) {
             (Some(header), _) => Some(Range::Header(header)),
             (None, Some(fields)) => fields.into_range()?,
             (None, None) => None,
         };
-        Ok((self.object, range, self.only_if.unwrap_or_default().into()))
+        let conditions = self.only_if.unwrap_or_default().into();
+        Ok((self.object, GetOptions { range, conditions, ssec: ssec(self.ssec)? }))
     }
 }
 
@@ -229,7 +238,6 @@ impl From<Etag> for EtagMatcher {
 
 impl Put {
     pub(super) fn into_options(self) -> Result<(String, PutOptions), Refusal> {
-        refuse_ssec(self.ssec.is_some())?;
         let mut checksums = Checksums::default();
         if let Some(md5) = self.md5 {
             checksums.insert(Algorithm::Md5, &STANDARD.decode(md5).map_err(Refusal::malformed)?);
@@ -245,27 +253,29 @@ impl Put {
                 checksums.insert(algorithm, &from_hex(&text)?);
             }
         }
-        let CreateOptions { http, custom, class } = self.metadata.into_options()?;
+        let CreateOptions { http, custom, class, .. } = self.metadata.into_options()?;
         let conditions = self.only_if.unwrap_or_default().into();
-        Ok((self.object, PutOptions { conditions, http, custom, class, checksums }))
+        let ssec = ssec(self.ssec)?;
+        let options =
+            PutOptions { conditions, http, custom, class, checksums, ssec, ..PutOptions::default() };
+        Ok((self.object, options))
     }
 }
 
 impl Create {
     pub(super) fn into_options(self) -> Result<(String, CreateOptions), Refusal> {
-        refuse_ssec(self.ssec.is_some())?;
-        Ok((self.object, self.metadata.into_options()?))
+        Ok((self.object, CreateOptions { ssec: ssec(self.ssec)?, ..self.metadata.into_options()? }))
     }
 }
 
 impl Metadata {
     fn into_options(self) -> Result<CreateOptions, Error> {
         let class = match self.storage_class.as_deref() {
-            None | Some("") => StorageClass::default(),
-            Some(name) => StorageClass::parse(name).ok_or_else(|| {
+            None | Some("") => None,
+            Some(name) => Some(StorageClass::parse(name).ok_or_else(|| {
                 let text = "The storage class must be \"Standard\" or \"InfrequentAccess\".";
                 Error::InvalidArgument(text.to_owned())
-            })?,
+            })?),
         };
         let http = HttpMetadata {
             content_type: self.http_fields.content_type,
@@ -276,7 +286,7 @@ impl Metadata {
             cache_expiry: self.http_fields.cache_expiry.map(|Wide(n)| n),
         };
         let custom = self.custom_fields.into_iter().map(|field| (field.k, field.v)).collect();
-        Ok(CreateOptions { http, custom, class })
+        Ok(CreateOptions { http, custom, class, ..CreateOptions::default() })
     }
 }
 

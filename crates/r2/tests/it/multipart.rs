@@ -6,7 +6,7 @@ use crate::support::{Place, body, bytes, get, open, put};
 
 async fn part(bucket: &Bucket, id: &str, number: u32, content: &[u8]) -> ClaimedPart {
     let etag = bucket.upload_part("k", id, number, body(content, 5), content.len() as u64).await.unwrap();
-    ClaimedPart { number, etag }
+    ClaimedPart::new(number, etag)
 }
 
 async fn create(bucket: &Bucket) -> String {
@@ -118,7 +118,7 @@ async fn parts_must_fit_together() {
     assert!(matches!(complete(&[&ten, &twelve, &last]).await, Err(Error::UnequalParts)));
     assert!(matches!(complete(&[&ten, &twelve]).await, Err(Error::UnequalParts)));
     assert!(matches!(complete(&[&ten, &ten]).await, Err(Error::RepeatedPart)));
-    let absent = ClaimedPart { number: 8, etag: ten.etag.clone() };
+    let absent = ClaimedPart::new(8, ten.etag.clone());
     assert!(matches!(complete(&[&absent]).await, Err(Error::InvalidPart)));
     for number in [0, 10_001] {
         let refused = bucket.upload_part("k", &id, number, body(b"x", 1), 1).await;

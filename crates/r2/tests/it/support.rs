@@ -18,6 +18,7 @@ pub(crate) const LIMITS: Limits = Limits {
     put: 1 << 24,
     part: 1 << 24,
     part_minimum: 8,
+    equal_parts: true,
     object: 1 << 26,
     inline: 16,
 };

@@ -245,6 +245,39 @@ async fn stored_content_encoding_is_metadata_and_not_a_header() {
 }
 
 #[tokio::test]
+async fn a_key_of_the_callers_encrypts() {
+    let service = start().await;
+    let key = |byte: &str| json!({"key": byte.repeat(32)});
+    for size in [3, 300_000] {
+        let bytes = vec![7; size];
+        let mut call = put("k");
+        call["ssec"] = key("b9");
+        let reply = service.send(writing(&call, &bytes)).await;
+        let reply: Value = serde_json::from_slice(reply.body()).unwrap();
+        let ssec = json!({"algorithm": "AES256", "keyMd5": "qCWMAE7NBc0iIL28certDg=="});
+        assert_eq!(reply["ssec"], ssec);
+        let (head, _) = parts(&service.send(asking(&json!({"method": "head", "object": "k"}))).await);
+        assert_eq!(head["ssec"], ssec, "a head needs no key");
+        let mut call = json!({"method": "get", "object": "k"});
+        let missing = error(&service.send(asking(&call)).await);
+        assert_eq!((missing.0, missing.1), (400, 10029), "{}", missing.2);
+        call["ssec"] = key("b8");
+        let wrong = error(&service.send(asking(&call)).await);
+        assert_eq!((wrong.0, wrong.1), (403, 10003), "{}", wrong.2);
+        call["ssec"] = key("b9");
+        call["range"] = json!({"offset": 1});
+        assert_eq!(parts(&service.send(asking(&call)).await).1, bytes[1..]);
+    }
+    let created = json!({"method": "createMultipartUpload", "object": "k", "ssec": key("01")});
+    let created = service.send(writing(&created, b"")).await;
+    let id = serde_json::from_slice::<Value>(created.body()).unwrap()["uploadId"].clone();
+    let mut call = json!({"method": "uploadPart", "object": "k", "uploadId": id, "partNumber": 1});
+    assert_eq!(error(&service.send(writing(&call, b"part")).await).1, 10029);
+    call["ssec"] = key("01");
+    assert_eq!(service.send(writing(&call, b"part")).await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_malformed_call_is_10029() {
     let service = start().await;
     let calls = [
@@ -266,7 +299,7 @@ async fn a_malformed_call_is_10029() {
         json!({"method": "put", "object": "k", "md5": "not base64!"}),
         json!({"method": "put", "object": "k", "sha1": "abc"}),
         json!({"method": "put", "object": "k", "storageClass": "Glacier"}),
-        json!({"method": "put", "object": "k", "ssec": {"key": "00".repeat(32)}}),
+        json!({"method": "put", "object": "k", "ssec": {"key": "00".repeat(31)}}),
         json!({"method": "delete", "objects": vec!["k"; 1001]}),
         json!({"method": "uploadPart", "object": "k", "uploadId": "u", "partNumber": -1}),
     ];
