@@ -1,11 +1,13 @@
 //! The way from a Worker, or from any application, to somebody's own Postgres or MySQL.
 //!
-//! [`pool`] shares connections to an origin, [`cache`] keeps its answers; neither knows a protocol. [`relay`] uses
-//! none of it: a byte that the driver sends is a byte that the database receives.
+//! [`pool`] shares connections to an origin, [`cache`] keeps its answers; neither knows a protocol. [`postgres`] does,
+//! and puts any number of clients in front of a pool. [`relay`] uses none of it: a byte that the driver sends is a
+//! byte that the database receives.
 
 pub mod cache;
 pub mod net;
 pub mod pool;
+pub mod postgres;
 
 mod listener;
 mod origin;

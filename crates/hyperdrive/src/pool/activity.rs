@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
@@ -6,6 +6,9 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::PoolConfig;
+
+/// For a connection to react to what was done about it.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 const IDLE: u8 = 0;
 const RUNNING: u8 = 1;
@@ -29,6 +32,8 @@ pub struct Activity {
     phase: AtomicU8,
     since: AtomicU64,
     verdict: AtomicU8,
+    /// Judged already: what the holder does about it has less time.
+    judged: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -39,6 +44,7 @@ impl Activity {
             phase: AtomicU8::new(IDLE),
             since: AtomicU64::new(0),
             verdict: AtomicU8::new(0),
+            judged: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
     }
@@ -61,6 +67,7 @@ impl Activity {
     fn enter(&self, phase: u8) {
         let now = u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.since.store(now, Ordering::Release);
+        self.judged.store(false, Ordering::Release);
         self.phase.store(phase, Ordering::Release);
     }
 
@@ -86,8 +93,7 @@ impl Activity {
         self.verdict.store(0, Ordering::Release);
     }
 
-    /// Gives a verdict if a limit has passed. The clock starts anew, so that what the holder does about it has the
-    /// same limit.
+    /// Gives a verdict if a limit has passed, and another if nothing has come of it after a while.
     pub(super) fn judge(&self, config: &PoolConfig) {
         let phase = self.phase.load(Ordering::Acquire);
         let limit = match phase {
@@ -95,9 +101,14 @@ impl Activity {
             WAITING_FOR_CLIENT => config.idle_transaction_timeout,
             _ => None,
         };
+        let Some(mut limit) = limit else { return };
+        if self.judged.load(Ordering::Acquire) {
+            limit = limit.min(LAST_CHANCE);
+        }
         let since = Duration::from_micros(self.since.load(Ordering::Acquire));
-        if limit.is_some_and(|limit| self.epoch.elapsed().saturating_sub(since) >= limit) {
+        if self.epoch.elapsed().saturating_sub(since) >= limit {
             self.enter(phase);
+            self.judged.store(true, Ordering::Release);
             self.verdict.store(phase, Ordering::Release);
             self.waker.wake();
         }

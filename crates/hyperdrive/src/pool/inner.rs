@@ -186,10 +186,22 @@ impl<C: Connect> Inner<C> {
         if !stale {
             return self.place(&mut state, slot);
         }
+        self.close_taken(state);
+        self.retire(*slot);
+    }
+
+    pub(super) fn retire_taken(self: &Arc<Self>, slot: Slot<C>) {
+        let mut state = self.lock();
+        state.taken -= 1;
+        self.close_taken(state);
+        self.retire(slot);
+    }
+
+    /// A connection that was taken is about to be closed.
+    fn close_taken(self: &Arc<Self>, mut state: MutexGuard<'_, State<C>>) {
         self.grow(&mut state);
         drop(state);
         self.returned.notify_waiters();
-        self.retire(*slot);
     }
 
     pub(super) fn retire(&self, slot: Slot<C>) {
@@ -201,9 +213,7 @@ impl<C: Connect> Inner<C> {
     pub(super) fn discard(self: &Arc<Self>, slot: Box<Slot<C>>) {
         let mut state = self.lock();
         state.taken -= 1;
-        self.grow(&mut state);
-        drop(state);
-        self.returned.notify_waiters();
+        self.close_taken(state);
         Counters::one(&self.counters.connections_discarded);
         drop(slot);
     }

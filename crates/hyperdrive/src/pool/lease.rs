@@ -31,6 +31,13 @@ impl<C: Connect> Lease<C> {
         }
     }
 
+    /// Closes the connection in good order: it is clean, and not wanted any more.
+    pub fn retire(mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.pool.retire_taken(*slot);
+        }
+    }
+
     pub fn activity(&self) -> &Activity {
         &self.slot().activity
     }

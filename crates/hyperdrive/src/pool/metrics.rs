@@ -52,7 +52,6 @@ pub struct Counters {
     pub bytes_to_origin: AtomicU64,
     pub clients_accepted: AtomicU64,
     pub clients_refused: AtomicU64,
-    pub clients_connected: AtomicU64,
     /// How long clients waited for a connection, for those that had to.
     pub wait: Histogram,
 }
