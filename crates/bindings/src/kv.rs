@@ -143,12 +143,20 @@ impl Problem {
                 (StatusCode::BAD_REQUEST, "The value did not arrive whole.".to_owned())
             }
             Self::Engine(error) if error.is_disk_full() => {
-                tracing::error!(%error, "the disk is full");
+                log(error);
                 (StatusCode::INSUFFICIENT_STORAGE, "The disk is full: nothing was stored.".to_owned())
             }
+            Self::Engine(error @ Error::Damaged { .. }) => {
+                log(error);
+                let reason =
+                    "The stored value is damaged and cannot be served; the log of Selvedge says more.";
+                (StatusCode::INTERNAL_SERVER_ERROR, reason.to_owned())
+            }
+            Self::Engine(Error::Deleted) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The KV namespace was deleted.".to_owned())
+            }
             Self::Engine(error) => {
-                let source = std::error::Error::source(error).map(ToString::to_string);
-                tracing::error!(%error, source, "a KV operation failed");
+                log(error);
                 (StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.".to_owned())
             }
             Self::NotUtf8("key") => (StatusCode::BAD_REQUEST, "Could not URL-decode key name".to_owned()),
@@ -164,4 +172,9 @@ impl Problem {
         };
         body::refusal(status, &reason)
     }
+}
+
+fn log(error: &Error) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, source, "a KV operation failed");
 }

@@ -18,10 +18,13 @@ pub enum Error {
     Directory { path: PathBuf, source: io::Error },
     #[error("a value file could not be read or written")]
     ValueFile(#[source] io::Error),
-    /// A row names a value file that is not there or has another length. Restore it from a backup, or put the
-    /// key again.
-    #[error("the file of the value of {key:?} is damaged: {blob}, which should have {size} bytes")]
-    Damaged { key: String, blob: String, size: u64 },
+    /// What is stored is not what was put. It is not served: restore it from a backup, put the key again, or
+    /// delete it.
+    #[error("what is stored under {key:?} is damaged on disk: {damage}")]
+    Damaged { key: String, damage: Damage },
+    /// The namespace was deleted while this handle to it was kept, or the program is ending.
+    #[error("the namespace is closed: it was deleted")]
+    Deleted,
     #[error("the namespace's database could not be used")]
     Database(#[source] selvedge_sqlite::Error),
 }
@@ -32,14 +35,28 @@ impl Error {
         match self {
             Self::ValueFile(e) | Self::Directory { source: e, .. } => e.kind() == io::ErrorKind::StorageFull,
             Self::Database(e) => e.is_disk_full(),
-            Self::Refused(_) | Self::Sender(_) | Self::Damaged { .. } => false,
+            Self::Refused(_) | Self::Sender(_) | Self::Damaged { .. } | Self::Deleted => false,
         }
     }
 }
 
+/// How a stored value shows that it is not what was put.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    #[error("its row does not have the checksum it was written with")]
+    Row,
+    #[error("its file {blob} is missing")]
+    FileMissing { blob: String },
+    #[error(transparent)]
+    File(selvedge_blob::Damage),
+}
+
 impl From<selvedge_sqlite::Error> for Error {
     fn from(failed: selvedge_sqlite::Error) -> Self {
-        Self::Database(failed)
+        match failed {
+            selvedge_sqlite::Error::Closed => Self::Deleted,
+            failed => Self::Database(failed),
+        }
     }
 }
 
@@ -105,6 +122,12 @@ pub enum Refusal {
     BulkType { given: String },
     #[error("At least one of the requested keys corresponds to a non-json value")]
     BulkNotJson,
+    /// More pairs, or keys to delete, than one bulk write may have. Not one of Cloudflare's texts, whose clients
+    /// split what is longer.
+    #[error("You can write a maximum of {most} keys in one request")]
+    TooManyPairs { most: usize },
+    #[error("Too Many Requests")]
+    TooManyWrites,
     #[error("Total size of request exceeds the limit of {}MB", limit / (1024 * 1024))]
     BulkTooLarge { limit: u64 },
 }
@@ -114,6 +137,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::KeyTooLong { .. } => 414,
+            Self::TooManyWrites => 429,
             Self::ValueTooLarge { .. } | Self::MetadataTooLarge { .. } | Self::BulkTooLarge { .. } => 413,
             _ => 400,
         }

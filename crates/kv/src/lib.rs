@@ -19,26 +19,35 @@
 //!   every later read sees (there are no locations and no caches here).
 //! - Values up to 64 KiB are in the namespace's SQLite file, larger ones are files of their own. Streams are
 //!   never held in memory whole, in either direction.
+//! - Everything stored has a checksum that is verified whenever it is read: bytes that the disk changed are an
+//!   error ([`Error::Damaged`]), never an answer. [`Namespace::check`] looks at all of a namespace.
 //! - An expired key is gone at once for every reader; its space is taken back a little later, in the background.
 //! - Limits and error texts are Cloudflare's ([`Refusal`]); the numbers are settings ([`Limits`]).
 //!
 //! This crate knows nothing of HTTP, of Workers, or of the names that people give their namespaces.
 
+mod bulk;
+mod check;
+mod checksum;
 mod error;
 mod janitor;
 mod limits;
 mod list;
 mod namespace;
 mod put;
+mod rate;
+mod row;
 mod rules;
 mod schema;
 mod store;
 mod value;
 
-pub use error::{Error, Refusal, Result};
+pub use bulk::{BulkOutcome, Pair};
+pub use check::{CheckReport, Damaged};
+pub use error::{Damage, Error, Refusal, Result};
 pub use limits::Limits;
 pub use list::{ListOptions, ListedKey, Page};
 pub use namespace::Namespace;
 pub use put::PutOptions;
 pub use store::Store;
-pub use value::{Entry, Value};
+pub use value::{Entry, Value, ValueFile};

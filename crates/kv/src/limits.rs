@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What one request may ask for. The defaults are Cloudflare's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -17,6 +19,13 @@ pub struct Limits {
     pub bulk_keys: usize,
     /// Bytes of all values in the answer to one bulk read.
     pub bulk_bytes: u64,
+    /// Pairs in one bulk put, keys in one bulk delete.
+    pub bulk_pairs: usize,
+    /// Bytes of all values in one bulk put.
+    pub bulk_put_bytes: u64,
+    /// How long a key must be left alone after a put or delete of it. `None` for no such limit; Cloudflare's is a
+    /// second.
+    pub key_write_interval: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -30,6 +39,9 @@ impl Default for Limits {
             list_keys: 1000,
             bulk_keys: 100,
             bulk_bytes: 25 * 1024 * 1024,
+            bulk_pairs: 10_000,
+            bulk_put_bytes: 100 * 1024 * 1024,
+            key_write_interval: None,
         }
     }
 }

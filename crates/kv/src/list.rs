@@ -2,7 +2,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::Connection;
 
-use crate::{Error, Namespace, Refusal, Result};
+use crate::row::RowHead;
+use crate::{Namespace, Refusal, Result};
 
 /// Expired keys that one page may walk over. Beyond that it ends early and says that there is more, so that a
 /// listing never holds up others.
@@ -50,11 +51,10 @@ impl Namespace {
             Some(cursor) => Some(parse_cursor(cursor)?),
         };
         let now = self.inner.now();
-        let page = self
-            .inner
-            .database
-            .read(|connection| read_page(connection, options.prefix, after.as_deref(), limit, now));
-        page.await?.map_err(Error::from)
+        let database = self.inner.database()?;
+        database
+            .read(|connection| read_page(connection, options.prefix, after.as_deref(), limit, now))
+            .await?
     }
 }
 
@@ -64,17 +64,21 @@ fn read_page(
     after: Option<&str>,
     limit: usize,
     now: u64,
-) -> rusqlite::Result<Page> {
+) -> Result<Page> {
     // Two statements, since one with an OR would not be a range of the index.
     let (mut statement, from) = match after.filter(|after| *after >= prefix) {
         Some(after) => (
-            connection
-                .prepare_cached("SELECT key, expires, metadata FROM entries WHERE key > ?1 ORDER BY key")?,
+            connection.prepare_cached(
+                "SELECT key, expires, size, blob, metadata, head_sum, value_sum
+                 FROM entries WHERE key > ?1 ORDER BY key",
+            )?,
             after,
         ),
         None => (
-            connection
-                .prepare_cached("SELECT key, expires, metadata FROM entries WHERE key >= ?1 ORDER BY key")?,
+            connection.prepare_cached(
+                "SELECT key, expires, size, blob, metadata, head_sum, value_sum
+                 FROM entries WHERE key >= ?1 ORDER BY key",
+            )?,
             prefix,
         ),
     };
@@ -82,11 +86,12 @@ fn read_page(
     let mut keys: Vec<ListedKey> = Vec::new();
     let mut expired = 0;
     while let Some(row) = rows.next()? {
-        let name = row.get_ref(0)?.as_str()?;
+        // Also of the first row that is not wanted: a key that was damaged might only look as if it were that one.
+        let head = RowHead::read(row)?;
+        let (name, expiration) = (head.key()?, head.expires());
         if !name.starts_with(prefix) {
             break;
         }
-        let expiration = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
         if expiration.is_some_and(|at| at <= now) {
             expired += 1;
             if expired == WALK {
@@ -98,7 +103,7 @@ fn read_page(
             let cursor = keys.last().map(|key| cursor_after(&key.name));
             return Ok(Page { keys, cursor });
         }
-        keys.push(ListedKey { name: name.to_owned(), expiration, metadata: row.get(2)? });
+        keys.push(ListedKey { name: name.to_owned(), expiration, metadata: head.metadata()? });
     }
     Ok(Page { keys, cursor: None })
 }

@@ -1,17 +1,17 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use selvedge_base::SharedClock;
 use selvedge_blob::BlobId;
 use selvedge_sqlite::Database;
-use tokio::fs::File;
 use tokio::sync::Notify;
 
-use crate::schema;
-use crate::value::{Row, Stored};
-use crate::{Entry, Error, Limits, Refusal, Result, Value, janitor};
+use crate::rate::WriteRate;
+use crate::row::{Row, Stored};
+use crate::{Damage, Entry, Error, Limits, Refusal, Result, Value, ValueFile, janitor, schema};
 
 /// One namespace, open. Clones share it; when the last one and its [`Store`](crate::Store) are gone, the
 /// writes that were accepted are finished and the file is closed.
@@ -21,10 +21,13 @@ pub struct Namespace {
 }
 
 pub(crate) struct Inner {
-    pub(crate) database: Database,
+    database: Database,
+    /// Whether the namespace was deleted.
+    deleted: AtomicBool,
     pub(crate) blobs: selvedge_blob::Store,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
+    rate: WriteRate,
     /// Wakes the janitor: there is garbage, or the namespace is closed.
     pub(crate) wake: Arc<Notify>,
 }
@@ -37,7 +40,7 @@ impl Drop for Inner {
 
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Namespace").field("database", &self.inner.database.path()).finish_non_exhaustive()
+        f.debug_struct("Namespace").field("blobs", &self.inner.blobs).finish_non_exhaustive()
     }
 }
 
@@ -47,10 +50,21 @@ impl Namespace {
         blobs: selvedge_blob::Store,
         clock: SharedClock,
         limits: Limits,
+        clean_up: bool,
     ) -> Self {
         let wake = Arc::new(Notify::new());
-        let inner = Arc::new(Inner { database, blobs, clock, limits, wake: Arc::clone(&wake) });
-        tokio::spawn(janitor::run(Arc::downgrade(&inner), wake));
+        let inner = Arc::new(Inner {
+            database,
+            deleted: AtomicBool::new(false),
+            blobs,
+            clock,
+            limits,
+            rate: WriteRate::default(),
+            wake: Arc::clone(&wake),
+        });
+        if clean_up {
+            tokio::spawn(janitor::run(Arc::downgrade(&inner), wake));
+        }
         Self { inner }
     }
 
@@ -86,7 +100,8 @@ impl Namespace {
             limits.check_key(key.as_ref())?;
         }
         let now = self.inner.now();
-        let rows = self.inner.database.read(|connection| {
+        let database = self.inner.database()?;
+        let rows = database.read(|connection| {
             let mut left = limits.bulk_bytes;
             let mut rows = Vec::with_capacity(keys.len());
             for key in keys {
@@ -110,8 +125,10 @@ impl Namespace {
     /// Removes `key`. One that is not there is no error.
     pub async fn delete(&self, key: &str) -> Result<()> {
         self.inner.limits.check_key(key)?;
+        self.inner.admit_write(key)?;
         let key = key.to_owned();
-        let garbage = self.inner.database.write(move |connection| schema::delete(connection, &key)).await?;
+        let database = self.inner.database()?;
+        let garbage = database.write(move |connection| schema::delete(connection, &key)).await?;
         self.inner.wake_for(garbage);
         Ok(())
     }
@@ -124,9 +141,27 @@ impl Namespace {
 }
 
 impl Inner {
+    pub(crate) fn database(&self) -> Result<&Database> {
+        if self.deleted.load(Ordering::Acquire) { Err(Error::Deleted) } else { Ok(&self.database) }
+    }
+
+    /// From here on, whoever uses the namespace hears that it was deleted. What has begun is finished, then the
+    /// database is closed.
+    pub(crate) async fn retire(&self) -> Result<()> {
+        self.deleted.store(true, Ordering::Release);
+        Ok(self.database.close().await?)
+    }
+
     /// Seconds since the epoch.
     pub(crate) fn now(&self) -> u64 {
         self.clock.now().secs()
+    }
+
+    pub(crate) fn admit_write(&self, key: &str) -> Result<(), Refusal> {
+        match self.limits.key_write_interval {
+            Some(interval) => self.rate.admit(key, interval, self.clock.now()),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn wake_for(&self, garbage: bool) {
@@ -136,7 +171,7 @@ impl Inner {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Row>> {
-        let row = self.database.read(|connection| schema::find(connection, key)).await??;
+        let row = self.database()?.read(|connection| schema::find(connection, key)).await??;
         let now = self.now();
         Ok(row.filter(|row| !row.is_expired(now)))
     }
@@ -145,42 +180,36 @@ impl Inner {
         let Some(Entry { value, metadata, expiration }) = self.open_row(key, row).await? else {
             return Ok(None);
         };
-        let value = value.into_bytes().await.map_err(Error::ValueFile)?;
+        let value = value.into_bytes().await?;
         Ok(Some(Entry { value, metadata, expiration }))
     }
 
     /// The entry that `row`, just read, stands for. When its file is gone the key was written or deleted in
     /// between, and the newer row counts.
-    async fn open_row(&self, key: &str, mut row: Row) -> Result<Option<Entry>> {
+    pub(crate) async fn open_row(&self, key: &str, mut row: Row) -> Result<Option<Entry>> {
         let mut missing: Option<BlobId> = None;
         loop {
-            let Row { stored, size, metadata, expires } = row;
+            let Row { stored, size, metadata, expires, .. } = row;
             let value = match stored {
                 Stored::Inline(bytes) => Value::Inline(bytes),
-                Stored::File(blob) => match self.blobs.open_blob(&blob).await {
-                    Ok(file) => whole(key, file, &blob, size).await?,
-                    Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
-                        if missing.as_ref() == Some(&blob) {
-                            return Err(damaged(key, &blob, size));
+                Stored::File { id, sum } => {
+                    match ValueFile::open(&self.blobs, key, &id, size, sum.is_some()).await {
+                        Ok(file) => Value::File(file),
+                        Err(Error::ValueFile(gone)) if gone.kind() == io::ErrorKind::NotFound => {
+                            if missing.as_ref() == Some(&id) {
+                                let damage = Damage::FileMissing { blob: id.to_string() };
+                                return Err(Error::Damaged { key: key.to_owned(), damage });
+                            }
+                            missing = Some(id);
+                            let Some(newer) = self.find(key).await? else { return Ok(None) };
+                            row = newer;
+                            continue;
                         }
-                        missing = Some(blob);
-                        let Some(newer) = self.find(key).await? else { return Ok(None) };
-                        row = newer;
-                        continue;
+                        Err(failed) => return Err(failed),
                     }
-                    Err(failed) => return Err(Error::ValueFile(failed)),
-                },
+                }
             };
             return Ok(Some(Entry { value, metadata, expiration: expires }));
         }
     }
-}
-
-async fn whole(key: &str, file: File, blob: &BlobId, size: u64) -> Result<Value> {
-    let len = file.metadata().await.map_err(Error::ValueFile)?.len();
-    if len == size { Ok(Value::File { file, len }) } else { Err(damaged(key, blob, size)) }
-}
-
-fn damaged(key: &str, blob: &BlobId, size: u64) -> Error {
-    Error::Damaged { key: key.to_owned(), blob: blob.to_string(), size }
 }

@@ -41,6 +41,12 @@ impl Limits {
         Ok(())
     }
 
+    /// May one bulk write have so many keys?
+    pub(crate) fn check_pairs(&self, pairs: usize) -> Result<(), Refusal> {
+        let most = self.bulk_pairs;
+        if pairs > most { Err(Refusal::TooManyPairs { most }) } else { Ok(()) }
+    }
+
     /// How many keys a page of a listing has at most.
     pub(crate) fn page(&self, asked: Option<i64>) -> Result<usize, Refusal> {
         let Some(asked) = asked else { return Ok(self.list_keys) };

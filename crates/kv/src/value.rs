@@ -1,26 +1,29 @@
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 
-use bytes::Bytes;
-use selvedge_blob::BlobId;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, stream};
+use selvedge_blob::{BlobId, SealedFile};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::{Damage, Error, Result};
+
+/// Bytes of a value file that are read at a time.
+const PIECE: u64 = 256 * 1024;
 
 /// A value to be read. A large one is a file that stays readable whatever happens to its key meanwhile.
 #[derive(Debug)]
 pub enum Value {
     Inline(Bytes),
-    /// Reads from the start; `len` is its length in bytes.
-    File {
-        file: File,
-        len: u64,
-    },
+    File(ValueFile),
 }
 
 impl Value {
+    /// Bytes of the whole value.
     pub fn len(&self) -> u64 {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
-            Self::File { len, .. } => *len,
+            Self::File(file) => file.len,
         }
     }
 
@@ -29,15 +32,138 @@ impl Value {
     }
 
     /// Reads the value into memory.
-    pub async fn into_bytes(self) -> io::Result<Bytes> {
+    pub async fn into_bytes(self) -> Result<Bytes> {
         match self {
             Self::Inline(bytes) => Ok(bytes),
-            Self::File { mut file, len } => {
-                let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-                file.read_to_end(&mut bytes).await?;
-                Ok(bytes.into())
+            Self::File(mut file) => {
+                let mut bytes = BytesMut::with_capacity(usize::try_from(file.len).unwrap_or(0));
+                while let Some(piece) = file.next().await? {
+                    bytes.extend_from_slice(&piece);
+                }
+                Ok(bytes.freeze())
             }
         }
+    }
+
+    /// The value in pieces, each checked before it is given out. After an error there is nothing more.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send {
+        stream::try_unfold(self, |value| async move {
+            match value {
+                Self::Inline(bytes) if bytes.is_empty() => Ok(None),
+                Self::Inline(bytes) => Ok(Some((bytes, Self::Inline(Bytes::new())))),
+                Self::File(mut file) => Ok(file.next().await?.map(|piece| (piece, Self::File(file)))),
+            }
+        })
+    }
+}
+
+/// A value in a file of its own, read from the start. One piece is read ahead, so that two are in memory.
+#[derive(Debug)]
+pub struct ValueFile {
+    key: String,
+    len: u64,
+    /// The next piece, already here.
+    ready: Option<Piece>,
+    /// The next piece, on its way.
+    ahead: Option<JoinHandle<io::Result<Piece>>>,
+}
+
+/// Bytes, checked, and the file from which the next ones come.
+#[derive(Debug)]
+struct Piece {
+    source: Source,
+    /// Where in the file the bytes end.
+    end: u64,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Source {
+    Sealed(SealedFile),
+    /// Older than checksums are.
+    Plain(File),
+}
+
+impl ValueFile {
+    /// Opens the file and reads its first piece, so that what is wrong with it is known as early as can be.
+    pub(crate) async fn open(
+        blobs: &selvedge_blob::Store,
+        key: &str,
+        id: &BlobId,
+        len: u64,
+        sealed: bool,
+    ) -> Result<Self> {
+        let (blobs, id) = (blobs.clone(), id.clone());
+        let opening = spawn_blocking(move || {
+            let source = if sealed {
+                Source::Sealed(blobs.open_sealed(&id, len)?)
+            } else {
+                let file = blobs.open_file(&id)?;
+                let found = file.metadata()?.len();
+                if found != len {
+                    let what = format!("it has {found} bytes and not {len}");
+                    let damage = selvedge_blob::Damage { blob: id.to_string(), what };
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, damage));
+                }
+                Source::Plain(file)
+            };
+            source.read(0, len)
+        });
+        let mut value = Self { key: key.to_owned(), len, ready: None, ahead: None };
+        let first = opening.await.unwrap_or_else(|stopped| Err(stopped.into()));
+        value.ready = Some(first.map_err(|failed| value.failure(failed))?);
+        Ok(value)
+    }
+
+    /// Bytes of the whole value.
+    #[expect(clippy::len_without_is_empty, reason = "a value that has a file is never empty")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The next bytes, `None` after the last. They have been checked; an error says that the rest cannot be
+    /// served, and nothing comes after it.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Piece { source, end, bytes } = match (self.ready.take(), self.ahead.take()) {
+            (Some(ready), _) => ready,
+            (None, Some(ahead)) => {
+                let read = ahead.await.unwrap_or_else(|stopped| Err(stopped.into()));
+                read.map_err(|failed| self.failure(failed))?
+            }
+            (None, None) => return Ok(None),
+        };
+        if end < self.len {
+            let len = self.len;
+            self.ahead = Some(spawn_blocking(move || source.read(end, len)));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn failure(&self, failed: io::Error) -> Error {
+        match selvedge_blob::Damage::of(&failed) {
+            Some(damage) => Error::Damaged { key: self.key.clone(), damage: Damage::File(damage.clone()) },
+            None => Error::ValueFile(failed),
+        }
+    }
+}
+
+impl Source {
+    /// The piece that starts at `offset`. Blocks.
+    fn read(mut self, offset: u64, len: u64) -> io::Result<Piece> {
+        let size = (len - offset).min(PIECE);
+        let mut bytes = Vec::new();
+        match &mut self {
+            Self::Sealed(file) => {
+                let wanted = file.read(offset, size, len, &mut bytes)?;
+                bytes.truncate(wanted.end);
+                bytes.drain(..wanted.start);
+            }
+            Self::Plain(file) => {
+                bytes.resize(usize::try_from(size).map_err(io::Error::other)?, 0);
+                file.read_exact(&mut bytes)?;
+            }
+        }
+        Ok(Piece { source: self, end: offset + size, bytes: bytes.into() })
     }
 }
 
@@ -49,43 +175,4 @@ pub struct Entry<V = Value> {
     pub metadata: Option<String>,
     /// Seconds since the epoch.
     pub expiration: Option<u64>,
-}
-
-/// Where the bytes of a value are.
-#[derive(Debug)]
-pub(crate) enum Stored {
-    Inline(Bytes),
-    File(BlobId),
-}
-
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) stored: Stored,
-    pub(crate) size: u64,
-    pub(crate) metadata: Option<String>,
-    pub(crate) expires: Option<u64>,
-}
-
-impl Row {
-    /// From the columns `expires, size, blob, metadata, value`.
-    pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let stored = match row.get_ref(2)?.as_str_or_null()? {
-            None => Stored::Inline(Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?)),
-            Some(id) => Stored::File(BlobId::parse(id).ok_or_else(|| {
-                let wrong = format!("{id:?} cannot be the name of a value file");
-                rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, wrong.into())
-            })?),
-        };
-        let expires: Option<i64> = row.get(0)?;
-        Ok(Self {
-            stored,
-            size: row.get::<_, i64>(1)?.cast_unsigned(),
-            metadata: row.get(3)?,
-            expires: expires.map(i64::cast_unsigned),
-        })
-    }
-
-    pub(crate) fn is_expired(&self, now: u64) -> bool {
-        self.expires.is_some_and(|at| at <= now)
-    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::readers::Readers;
+use crate::space;
 use crate::writer::{WriteError, Writer};
 use crate::{Error, Result, Schema, policy};
 
@@ -23,11 +24,15 @@ pub struct Options {
     pub prepare: fn(&mut Connection) -> rusqlite::Result<()>,
     /// Puts the policy for SQL that users write on each connection.
     pub policy: Option<policy::Limits>,
+    /// Whether free pages can be given back to the file system in small steps, with
+    /// [`give_back_pages`](crate::give_back_pages). It costs a little on every write. A file that was made without
+    /// is rebuilt when it is opened.
+    pub returns_pages: bool,
 }
 
 impl Options {
     pub fn new(schema: &'static Schema) -> Self {
-        Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()), policy: None }
+        Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()), policy: None, returns_pages: false }
     }
 
     fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<()> {
@@ -67,17 +72,21 @@ impl Database {
             }
         }
         let opening = |source| Error::Open { path: path.to_owned(), source };
-        let mut connection = connect(path, false).map_err(opening)?;
+        let mut connection =
+            connect(path, Role::Writer { returns_pages: options.returns_pages }).map_err(opening)?;
         options.schema.apply(&mut connection, path).map_err(|e| match e {
             Error::Sqlite(source) => opening(source),
             other => other,
         })?;
+        if options.returns_pages {
+            space::prepare(&connection, path);
+        }
         options.prepare(&mut connection).map_err(opening)?;
-        let writer = Writer::start(connection, options.queue);
+        let writer = Writer::start(connection, path, options.queue);
         let readers = Readers::new(options.readers, {
             let path = path.to_owned();
             move || {
-                let mut reader = connect(&path, true)?;
+                let mut reader = connect(&path, Role::Reader)?;
                 options.prepare(&mut reader)?;
                 Ok(reader)
             }
@@ -127,6 +136,17 @@ impl Database {
         self.inner.writer.try_write_alone(job).await
     }
 
+    /// Moves what the log holds into the file, as far as no reader needs it where it is. It happens by itself when
+    /// the log has grown; this is for whoever wants the file to be shorter now.
+    pub async fn checkpoint(&self) -> Result<()> {
+        let checkpoint =
+            |connection: &Connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        self.inner.writer.run_outside(checkpoint).await.map_err(|failed| match failed {
+            WriteError::Job(failed) => failed.into(),
+            WriteError::Database(failed) => failed,
+        })
+    }
+
     /// Finishes the writes that were accepted and the reads that have begun, and closes the file, although there
     /// are other clones: whatever they ask for from now on is answered with [`Error::Closed`]. After it, the file
     /// may be moved away and another one put in its place.
@@ -151,18 +171,31 @@ impl Database {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Role {
+    Writer { returns_pages: bool },
+    Reader,
+}
+
+/// Bytes that a log may keep after a checkpoint. One large transaction would otherwise hold its space for good.
+const JOURNAL: i64 = 16 * 1024 * 1024;
+
 /// The one place that opens a SQLite file.
 #[expect(clippy::disallowed_methods, reason = "this is the replacement the ban points to")]
-fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
-    let connection = if read_only {
+fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let connection = if let Role::Writer { returns_pages } = role {
+        let connection = Connection::open(path)?;
+        if returns_pages {
+            // Before anything else: it holds for a file that has no page yet.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection
+    } else {
         // Not SQLITE_OPEN_READONLY: a reader of a WAL database must be able to write the shared index.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "query_only", true)?;
-        connection
-    } else {
-        let connection = Connection::open(path)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection
     };
     // A commit is an fsync; on macOS a real one.
@@ -170,6 +203,7 @@ fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL, |_| Ok(()))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.busy_timeout(Duration::from_secs(10))?;

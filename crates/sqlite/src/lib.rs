@@ -10,6 +10,7 @@ mod foreign;
 pub mod policy;
 mod readers;
 mod schema;
+mod space;
 mod writer;
 
 pub use database::{Database, Options};
@@ -17,4 +18,5 @@ pub use error::{Error, Result};
 pub use foreign::{adopt, copy_foreign, open_foreign};
 pub use rusqlite;
 pub use schema::Schema;
+pub use space::{Returned, give_back_pages};
 pub use writer::WriteError;

@@ -5,10 +5,12 @@
 //! fsync is shared by the whole queue; alone, a job pays for one commit and no waiting.
 
 use std::fmt;
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use selvedge_base::crash_point;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,10 +38,18 @@ type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> Option<Answer> + Send>
 
 struct Job {
     work: Work,
-    /// Shares its transaction with no other job.
-    alone: bool,
+    company: Company,
     /// No job is run after it; the sender is dropped when the connection is closed.
     last: Option<oneshot::Sender<()>>,
+}
+
+/// With whom a job shares its transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Others,
+    Nobody,
+    /// There is no transaction.
+    Outside,
 }
 
 pub(crate) struct Writer {
@@ -54,14 +64,17 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, queue: usize) -> Self {
+    pub(crate) fn start(connection: Connection, path: &Path, queue: usize) -> Self {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || {
-                let closed = run(&connection, receiver);
-                drop(connection);
-                drop(closed);
+            .spawn({
+                let path = path.to_owned();
+                move || {
+                    let closed = run(&connection, &path, receiver);
+                    drop(connection);
+                    drop(closed);
+                }
             })
             .expect("the operating system starts threads");
         Self { queue: Some(sender), thread: Some(thread) }
@@ -71,7 +84,7 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
-        let (job, answer) = package(job, false);
+        let (job, answer) = package(job, Company::Others);
         let sent = match &self.queue {
             Some(queue) => queue.send(job).await.map_err(|_| Error::Closed),
             None => Err(Error::Closed),
@@ -83,19 +96,32 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
-        self.try_send(package(job, false)).await
+        self.try_send(package(job, Company::Others)).await
     }
 
     pub(crate) async fn try_write_alone<T: Send + 'static, E: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
-        self.try_send(package(job, true)).await
+        self.try_send(package(job, Company::Nobody)).await
+    }
+
+    /// Runs `job` between two transactions.
+    pub(crate) async fn run_outside<T: Send + 'static, E: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, WriteError<E>> {
+        let (job, answer) = package(job, Company::Outside);
+        let sent = match &self.queue {
+            Some(queue) => queue.send(job).await.map_err(|_| Error::Closed),
+            None => Err(Error::Closed),
+        };
+        receive(sent, answer).await
     }
 
     /// Lets what was accepted finish, then closes the connection. Every later write is told so.
     pub(crate) async fn close(&self) {
-        let (mut job, _) = package(|_| Ok::<_, ()>(()), true);
+        let (mut job, _) = package(|_| Ok::<_, ()>(()), Company::Nobody);
         let (last, closed) = oneshot::channel();
         job.last = Some(last);
         if let Some(queue) = &self.queue
@@ -132,14 +158,17 @@ type Receiver<T, E> = oneshot::Receiver<Result<T, WriteError<E>>>;
 
 fn package<T: Send + 'static, E: Send + 'static>(
     job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    alone: bool,
+    company: Company,
 ) -> (Job, Receiver<T, E>) {
     let (reply, receiver) = oneshot::channel();
     let work: Work = Box::new(move |transaction| {
         if reply.is_closed() {
             return None;
         }
-        let outcome = transaction.and_then(|connection| in_savepoint(connection, job));
+        let outcome = transaction.and_then(|connection| match company {
+            Company::Outside => Ok(job(connection)),
+            Company::Others | Company::Nobody => in_savepoint(connection, job),
+        });
         Some(Box::new(move |commit: Result<(), Error>| {
             let answer = match (outcome, commit) {
                 (Ok(Ok(value)), Ok(())) => Ok(value),
@@ -150,7 +179,7 @@ fn package<T: Send + 'static, E: Send + 'static>(
             let _ = reply.send(answer);
         }) as Answer)
     });
-    (Job { work, alone, last: None }, receiver)
+    (Job { work, company, last: None }, receiver)
 }
 
 async fn receive<T, E>(sent: Result<(), Error>, answer: Receiver<T, E>) -> Result<T, WriteError<E>> {
@@ -176,17 +205,26 @@ fn in_savepoint<T, E>(
 }
 
 /// Answers who waits for the connection to be closed, when it was asked for.
-fn run(connection: &Connection, mut queue: mpsc::Receiver<Job>) -> Option<oneshot::Sender<()>> {
+fn run(connection: &Connection, path: &Path, mut queue: mpsc::Receiver<Job>) -> Option<oneshot::Sender<()>> {
     let mut next: Option<Job> = None;
     while let Some(mut first) = next.take().or_else(|| queue.blocking_recv()) {
         if let Some(last) = first.last.take() {
             return Some(last);
         }
+        if first.company == Company::Outside {
+            if let Some(answer) = (first.work)(Ok(connection)) {
+                answer(Ok(()));
+            }
+            continue;
+        }
         let (answers, outcome) = match begin(connection) {
             Ok(()) => {
                 let (answers, left_over) = run_group(connection, first, &mut queue);
                 next = left_over;
-                (answers, commit(connection))
+                crash_point("sqlite-before-commit", path);
+                let outcome = commit(connection);
+                crash_point("sqlite-committed", path);
+                (answers, outcome)
             }
             Err(failed) => ((first.work)(Err(copy(&failed))).into_iter().collect(), Err(failed)),
         };
@@ -211,12 +249,12 @@ fn run_group(
     queue: &mut mpsc::Receiver<Job>,
 ) -> (Vec<Answer>, Option<Job>) {
     let started = Instant::now();
-    let alone = first.alone;
+    let alone = first.company == Company::Nobody;
     let mut answers: Vec<Answer> = (first.work)(Ok(connection)).into_iter().collect();
     let mut jobs = 1;
     while !alone && jobs < GROUP && !connection.is_autocommit() && started.elapsed() < GROUP_TIME {
         match queue.try_recv() {
-            Ok(job) if job.alone => return (answers, Some(job)),
+            Ok(job) if job.company != Company::Others => return (answers, Some(job)),
             Ok(job) => answers.extend((job.work)(Ok(connection))),
             Err(_) => break,
         }
@@ -259,10 +297,11 @@ mod tests {
     use super::*;
 
     fn writer(directory: &tempfile::TempDir) -> Arc<Writer> {
+        let path = directory.path().join("db");
         #[expect(clippy::disallowed_methods, reason = "a bare connection is what the writer takes")]
-        let connection = Connection::open(directory.path().join("db")).unwrap();
+        let connection = Connection::open(&path).unwrap();
         connection.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t (n INTEGER PRIMARY KEY)").unwrap();
-        Arc::new(Writer::start(connection, 64))
+        Arc::new(Writer::start(connection, &path, 64))
     }
 
     async fn insert(writer: &Writer, n: i64) -> Result<usize, WriteError<rusqlite::Error>> {

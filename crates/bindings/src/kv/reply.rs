@@ -1,27 +1,22 @@
 //! Replies as the runtime reads them.
 
-use bytes::BytesMut;
-use futures_util::stream;
+use futures_util::StreamExt as _;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use selvedge_kv::{Entry, Page, Value};
 use serde::Serialize;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 
 use super::METADATA;
 use crate::body::{self, Body};
-
-/// Bytes of a value file that are in memory at a time.
-const CHUNK: usize = 256 * 1024;
 
 /// The value as the body; never with a content encoding, which the runtime would undo.
 pub(super) fn entry(entry: Entry) -> Response<Body> {
     let mut response = match entry.value {
         Value::Inline(bytes) => Response::new(body::full(bytes)),
-        Value::File { file, len } => {
-            let mut response = Response::new(stream_file(file, len));
+        value @ Value::File(_) => {
+            let len = value.len();
+            let mut response = Response::new(stream_value(value));
             response.headers_mut().insert(header::CONTENT_LENGTH, len.into());
             response
         }
@@ -42,21 +37,17 @@ fn one_line(json: &str) -> String {
     json.replace('\u{7f}', "\\u007f").replace(|c: char| c.is_ascii_control(), " ")
 }
 
-fn stream_file(mut file: File, len: u64) -> Body {
-    file.set_max_buf_size(CHUNK);
-    let chunks = stream::try_unfold((file, len), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok(None);
+/// Each piece was checked before it is sent; when one is not what was put, the body ends before it is whole, and
+/// the runtime tells the Worker that the connection was lost.
+fn stream_value(value: Value) -> Body {
+    let pieces = value.into_stream().map(|piece| match piece {
+        Ok(bytes) => Ok(Frame::data(bytes)),
+        Err(error) => {
+            super::log(&error);
+            Err(std::io::Error::other(error))
         }
-        let size = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
-        let mut chunk = BytesMut::with_capacity(size);
-        if file.read_buf(&mut chunk).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let left = left.saturating_sub(chunk.len() as u64);
-        Ok(Some((Frame::data(chunk.freeze()), (file, left))))
     });
-    StreamBody::new(chunks).boxed_unsync()
+    StreamBody::new(pieces).boxed_unsync()
 }
 
 #[derive(Serialize)]

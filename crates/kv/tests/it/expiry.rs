@@ -1,7 +1,11 @@
+use bytes::Bytes;
 use futures_util::future::join_all;
-use selvedge_kv::ListOptions;
+use std::time::Duration;
 
-use crate::{Lab, large};
+use selvedge_base::{ManualClock, Millis, SharedClock};
+use selvedge_kv::{Limits, ListOptions, Pair, PutOptions, Store};
+
+use crate::{Lab, START, large};
 
 #[tokio::test]
 async fn an_expired_key_is_gone_at_once_for_every_reader() {
@@ -38,6 +42,54 @@ async fn the_space_of_expired_keys_is_taken_back_in_steps() {
     lab.clean_up().await;
     assert_eq!(lab.value_files(), 0);
     assert_eq!(rows(lab), 1);
+}
+
+#[tokio::test]
+async fn what_expires_is_removed_in_the_background() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(Millis(START * 1000));
+    let shared: SharedClock = clock.clone();
+    let store = Store::open(directory.path(), shared, Limits::default()).unwrap();
+    let namespace = store.namespace("test").await.unwrap();
+    let soon = PutOptions { expiration_ttl: Some(60), ..PutOptions::default() };
+    namespace.put("k", large(100_000), &soon).await.unwrap();
+    clock.advance(60_000);
+    // A value file that is replaced wakes who removes it; so does time, every few seconds.
+    namespace.put("j", large(100_000), &soon).await.unwrap();
+    namespace.put("j", "small", &soon).await.unwrap();
+    while namespace.check(|_| ()).await.unwrap().values > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Two hours of sessions, all of which expire: the clock is moved, the rows are many.
+#[tokio::test]
+async fn two_hours_of_expired_keys_return_their_disk_space() {
+    let lab = Lab::new().await;
+    let path = lab.directory.path().join("test.sqlite");
+    let size = || std::fs::metadata(&path).unwrap().len();
+    lab.put("stays", "here").await;
+    let (small, file) = (Bytes::from(large(2_000)), Bytes::from(large(70_000)));
+    for minute in 0..120 {
+        let sessions = (0..100).map(|n| Pair {
+            key: format!("session:{minute}:{n}"),
+            value: if n == 0 { file.clone() } else { small.clone() },
+            options: PutOptions { expiration_ttl: Some(60 + n % 7140), ..PutOptions::default() },
+        });
+        lab.namespace.put_bulk(sessions.collect()).await.unwrap();
+        lab.clock.advance(60_000);
+    }
+    let (largest, files) = (size(), lab.value_files());
+    assert!(largest > 20_000_000 && files == 120, "{largest} bytes, {files} files");
+    lab.clock.advance(7_200_000);
+    lab.clean_up().await;
+    assert_eq!(lab.value_files(), 0);
+    assert!(size() <= 1024 * 1024, "{} bytes of a file that was {largest}", size());
+    let log = std::fs::metadata(path.with_extension("sqlite-wal")).unwrap().len();
+    assert!(log <= 17 * 1024 * 1024, "the log has {log} bytes");
+    assert_eq!(lab.text("stays").await.as_deref(), Some("here"));
+    let report = lab.namespace.check(|_| ()).await.unwrap();
+    assert!(report.is_sound() && report.values == 1, "{report:?}");
 }
 
 /// Rows in the table, whether or not a reader may see them.

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bulk;
+mod damage;
 mod expiry;
 mod files;
 mod listing;
+mod migration;
 mod model;
+mod namespaces;
 mod values;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use selvedge_base::{ManualClock, Millis};
@@ -59,20 +63,43 @@ impl Lab {
         while self.namespace.clean_up().await.unwrap() {}
     }
 
+    /// Where the value files are, in no order.
+    fn value_paths(&self) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(self.directory.path().join("test/blobs")).unwrap();
+        folders
+            .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|file| file.unwrap().path())
+            .collect()
+    }
+
     /// Value files, finished and half-written.
     fn value_files(&self) -> usize {
-        let blobs = self.directory.path().join("test/blobs");
-        let folders = std::fs::read_dir(blobs).unwrap();
-        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+        self.value_paths().len()
     }
 }
 
 async fn open(directory: &Path, clock: &Arc<ManualClock>) -> Namespace {
     let clock = Arc::clone(clock);
-    Store::open(directory, clock, Limits::default()).unwrap().namespace("test").await.unwrap()
+    // Without work in the background a namespace is closed when it is dropped, and tests say when there is work.
+    let store = Store::open_without_clean_up(directory, clock, Limits::default()).unwrap();
+    store.namespace("test").await.unwrap()
 }
 
 /// `bytes` bytes that are not all the same.
 fn large(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| u8::try_from(at % 251).unwrap()).collect()
+}
+
+/// A copy of a directory as it is at this moment, without SQLite's shared memory, which a crash would not leave.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if path.extension().is_none_or(|e| e != "sqlite-shm") {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
 }
