@@ -6,6 +6,7 @@ mod crash;
 mod differential;
 mod examples;
 mod mistakes;
+mod orms;
 mod platform;
 mod reload;
 mod support;
