@@ -10,9 +10,11 @@ use selvedge_base::Clock;
 use selvedge_sqlite::{Options, Schema, WriteError};
 
 use crate::bookmark::Position;
+use crate::insights::{Insight, InsightQuery, Insights};
 use crate::plan::{Plans, Route, is_risky};
 use crate::run::{Effects, Run, State, Stop, state};
 use crate::split::split;
+use crate::wait::{Begun, Places};
 use crate::{Answer, Format, Limits, Outcome, QueryError, Result, Statement};
 
 /// How long a read may hold up the thread that also serves other requests. Longer ones are started again on a
@@ -38,8 +40,11 @@ pub struct Database {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) plans: Plans,
-    limits: Limits,
+    insights: Insights,
+    pub(crate) limits: Limits,
     position: Position,
+    /// Requests that read, or wait to.
+    reading: Places,
     /// Requests that the writer has run, in the order in which it ran them.
     ran: AtomicU64,
     /// Of the writer's connection, which keeps it also when an insert is undone.
@@ -77,8 +82,10 @@ impl Database {
         let database = selvedge_sqlite::Database::open(path, options)?;
         let shared = Shared {
             plans: Plans::default(),
+            insights: Insights::new(),
             limits,
             position: Position::new(clock),
+            reading: Places::default(),
             ran: AtomicU64::new(0),
             last_row_id: AtomicI64::new(0),
             committed: Mutex::new(Committed::default()),
@@ -142,8 +149,14 @@ impl Database {
         let mut commits = self.shared.committed().commits;
         let read = match route {
             Route::Writer => Err(Stop::NeedsWriter),
-            Route::Apart => self.read_apart(&request).await,
-            Route::Here => self.read_here(&request).await,
+            Route::Apart | Route::Here => {
+                let _place = self.shared.reading.enter(self.shared.limits.queue)?;
+                if route == Route::Here {
+                    self.read_here(&request).await
+                } else {
+                    self.read_apart(&request).await
+                }
+            }
         };
         let outcomes = match read {
             Ok(outcomes) => outcomes,
@@ -164,12 +177,19 @@ impl Database {
         self.query(statements, Format::Objects, None).await
     }
 
+    /// The statements that cost the most since the database was opened.
+    pub fn insights(&self, wanted: InsightQuery) -> Vec<Insight> {
+        self.shared.insights.top(wanted)
+    }
+
     async fn read_here(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+        let begun = Begun::default();
         let here = |reader: &Connection| {
+            begun.set();
             let until = Instant::now() + HERE;
             self.shared.read(reader, request, until.min(request.until))
         };
-        let read = self.database.read(here).await.map_err(QueryError::from)?;
+        let read = begun.in_time(request.until, self.database.read(here)).await?.map_err(QueryError::from)?;
         if matches!(read, Err(Stop::Failed(QueryError::Timeout))) && Instant::now() < request.until {
             self.shared.plans.found_slow(&request.statements, true);
             return self.read_apart(request).await;
@@ -178,22 +198,26 @@ impl Database {
     }
 
     async fn read_apart(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+        let begun = Begun::default();
         let job = {
-            let (shared, request) = (Arc::clone(&self.shared), Arc::clone(request));
+            let (shared, request, begun) = (Arc::clone(&self.shared), Arc::clone(request), begun.clone());
             move |reader: &Connection| {
+                begun.set();
                 let started = Instant::now();
                 let read = shared.read(reader, &request, request.until);
                 shared.plans.found_slow(&request.statements, started.elapsed() > HERE / 2);
                 read
             }
         };
-        self.database.read_long(job).await.map_err(QueryError::from)?
+        begun.in_time(request.until, self.database.read_long(job)).await?.map_err(QueryError::from)?
     }
 
     async fn write(&self, request: &Arc<Request>) -> Result<(Vec<Outcome>, Committed), QueryError> {
+        let begun = Begun::default();
         let job = {
-            let (shared, request) = (Arc::clone(&self.shared), Arc::clone(request));
+            let (shared, request, begun) = (Arc::clone(&self.shared), Arc::clone(request), begun.clone());
             move |writer: &Connection| {
+                begun.set();
                 shared.run(writer, request.format, request.until, |run| {
                     run.request(&request.statements).map_err(Stop::on_writer)
                 })
@@ -201,7 +225,8 @@ impl Database {
         };
         let alone = self.shared.risky_schema.load(Ordering::Relaxed)
             || self.shared.plans.is_risky(&request.statements);
-        self.run_on_writer(alone, job).await.map_err(|error| match error {
+        let ran = begun.in_time(request.until, self.run_on_writer(alone, job)).await?;
+        ran.map_err(|error| match error {
             WriteError::Job(error) => error,
             WriteError::Database(error) => QueryError::from_commit(error),
         })
@@ -240,6 +265,7 @@ impl Shared {
         let run = Run {
             connection: reader,
             plans: &self.plans,
+            insights: &self.insights,
             reader: Some(State {
                 last_row_id: self.last_row_id.load(Ordering::Relaxed),
                 ..self.committed().state
@@ -260,7 +286,10 @@ impl Shared {
         };
         own("BEGIN")?;
         let outcomes = run.request(&request.statements);
-        own("COMMIT")?;
+        // Some errors end the transaction by themselves.
+        if !reader.is_autocommit() {
+            own("COMMIT")?;
+        }
         run.put_back().map_err(QueryError::from_sqlite)?;
         outcomes
     }
@@ -276,15 +305,7 @@ impl Shared {
         if Instant::now() >= until {
             return Err(QueryError::QueuedTooLong.into());
         }
-        let run = Run {
-            connection: writer,
-            plans: &self.plans,
-            reader: None,
-            format,
-            answer_size: self.limits.answer_size,
-            until,
-            effects: Effects::default(),
-        };
+        let run = self.on_writer(writer, format, until);
         let ran = work(&run);
         self.last_row_id.store(writer.last_insert_rowid(), Ordering::Relaxed);
         run.put_back().map_err(QueryError::from_sqlite)?;
@@ -303,6 +324,19 @@ impl Shared {
             schema,
         };
         Ok((value, committed))
+    }
+
+    pub(crate) fn on_writer<'a>(&'a self, writer: &'a Connection, format: Format, until: Instant) -> Run<'a> {
+        Run {
+            connection: writer,
+            plans: &self.plans,
+            insights: &self.insights,
+            reader: None,
+            format,
+            answer_size: self.limits.answer_size,
+            until,
+            effects: Effects::default(),
+        }
     }
 
     fn committed(&self) -> Committed {

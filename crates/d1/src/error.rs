@@ -43,6 +43,15 @@ pub enum QueryError {
     QueuedTooLong,
     #[error("D1 DB storage operation exceeded timeout which caused object to be reset.")]
     Timeout,
+    /// Ours: Cloudflare has no interactive transactions.
+    #[error("Interactive transactions are off for this database.")]
+    NoTransactions,
+    /// Ours.
+    #[error("The transaction is over: it was rolled back.")]
+    TransactionOver,
+    /// Ours.
+    #[error("The transaction took longer than it may and was rolled back.")]
+    TransactionTimeout,
     #[error("D1 DB's isolate exceeded its memory limit and was reset.")]
     AnswerTooLarge,
     #[error("Exceeded maximum DB size.")]

@@ -15,6 +15,8 @@ pub struct Limits {
     pub queue: usize,
     /// Requests that may read at once.
     pub readers: usize,
+    /// How long an interactive transaction may last. `None`, Cloudflare's only value: there are none.
+    pub transaction_time: Option<Duration>,
     /// What one statement may ask for.
     pub sql: policy::Limits,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             answer_size: 128_000_000,
             queue: 1024,
             readers: 4,
+            transaction_time: None,
             sql: policy::Limits::default(),
         }
     }

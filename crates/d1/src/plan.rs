@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use selvedge_sqlite::policy::Seen;
 
 use crate::Statement;
+use crate::insights::Tally;
 
 /// Texts that are remembered. When more come, all are forgotten and learnt anew.
 const TEXTS: usize = 1024;
@@ -25,17 +26,20 @@ pub(crate) struct Plan {
     pub(crate) schema: bool,
     /// See [`is_risky`].
     pub(crate) risky: bool,
+    /// Where its runs are counted.
+    pub(crate) tally: Arc<Tally>,
     /// It did not finish in the time a read may take on a thread that others need.
     slow: AtomicBool,
 }
 
 impl Plan {
-    pub(crate) fn new(sql: &str, readonly: bool, seen: Seen) -> Self {
+    pub(crate) fn new(sql: &str, readonly: bool, seen: Seen, tally: Arc<Tally>) -> Self {
         Self {
             on_writer: !readonly || seen.connection_state || seen.pragma,
             pragma: seen.pragma,
             schema: seen.schema,
             risky: is_risky(sql),
+            tally,
             slow: AtomicBool::new(false),
         }
     }

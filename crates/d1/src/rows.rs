@@ -7,26 +7,27 @@ use rusqlite::{Row, Statement};
 
 use crate::{Format, QueryError};
 
-/// Steps `statement`, its parameters already bound, to its end.
+/// Steps `statement`, its parameters already bound, to its end. Also returns how many rows it gave.
 pub(crate) fn collect(
     statement: &mut Statement<'_>,
     format: Format,
     limit: usize,
-) -> Result<Vec<u8>, QueryError> {
+) -> Result<(Vec<u8>, u64), QueryError> {
     let mut out = Vec::with_capacity(256);
-    let mut is_first = true;
+    let mut count = 0;
     let mut header = None;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(QueryError::from_sqlite)? {
         // Not before the first step: it may have prepared the statement again, after a change of the schema.
         let header = header.get_or_insert_with(|| begin(&mut out, &names(row.as_ref()), format));
-        if !std::mem::take(&mut is_first) {
+        if count > 0 {
             out.push(b',');
         }
         header.row(row, &mut out)?;
         if out.len() > limit {
             return Err(QueryError::AnswerTooLarge);
         }
+        count += 1;
     }
     drop(rows);
     if header.is_none() {
@@ -36,7 +37,7 @@ pub(crate) fn collect(
         Format::Objects => b"]",
         Format::RowsAndColumns => b"]}",
     });
-    Ok(out)
+    Ok((out, count))
 }
 
 fn names(statement: &Statement<'_>) -> Vec<String> {
@@ -121,7 +122,7 @@ mod tests {
     fn answer(sql: &str, format: Format) -> String {
         let connection = Connection::open_in_memory().unwrap();
         let mut statement = connection.prepare(sql).unwrap();
-        String::from_utf8(collect(&mut statement, format, 1000).unwrap()).unwrap()
+        String::from_utf8(collect(&mut statement, format, 1000).unwrap().0).unwrap()
     }
 
     #[test]

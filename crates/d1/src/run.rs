@@ -7,6 +7,7 @@ use std::time::Instant;
 use rusqlite::{Connection, Statement as Prepared};
 use selvedge_sqlite::policy::{self, Counts};
 
+use crate::insights::Insights;
 use crate::plan::{Known, Plan, Plans};
 use crate::split::split;
 use crate::{Format, Meta, Outcome, Param, QueryError, Statement, Timings, rows};
@@ -51,6 +52,7 @@ pub(crate) struct State {
 pub(crate) struct Run<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) plans: &'a Plans,
+    pub(crate) insights: &'a Insights,
     /// `None` on the writer, which asks its connection.
     pub(crate) reader: Option<State>,
     pub(crate) format: Format,
@@ -75,6 +77,17 @@ impl Effects {
         self.pragma.set(self.pragma.get() || plan.pragma);
         self.schema.set(self.schema.get() || plan.schema);
         self.risky_schema.set(self.risky_schema.get() || (plan.schema && plan.risky));
+    }
+
+    /// Adds what another run on the same connection left.
+    pub(crate) fn also(&self, other: &Self) {
+        for (mine, its) in [
+            (&self.pragma, &other.pragma),
+            (&self.schema, &other.schema),
+            (&self.risky_schema, &other.risky_schema),
+        ] {
+            mine.set(mine.get() || its.get());
+        }
     }
 }
 
@@ -165,8 +178,9 @@ impl Run<'_> {
         Ok(Some(done))
     }
 
-    /// Runs one statement, which has `lead` bytes before it for errors to count. A text without a plan is prepared for this once and not kept: the cache of prepared
-    /// statements also holds our own, so a user's text may only go there when it is known to be allowed.
+    /// Runs one statement, which has `lead` bytes before it for errors to count. A text without a plan is prepared
+    /// for this once and not kept: the cache of prepared statements also holds our own, so a user's text may only
+    /// go there when it is known to be allowed.
     fn piece(
         &self,
         sql: &str,
@@ -181,7 +195,7 @@ impl Run<'_> {
             Some(plan) => {
                 let mut prepared = self.connection.prepare_cached(sql).map_err(refused)?;
                 self.effects.expect(&plan);
-                let (rows, counts) = self.checked_step(&mut prepared, params)?;
+                let (rows, counts) = self.checked_step(&mut prepared, params, &plan)?;
                 Ok((rows, counts, plan))
             }
             None => {
@@ -192,14 +206,14 @@ impl Run<'_> {
                     Err(error) => return Err(refused(error).into()),
                 };
                 let seen = policy::seen();
-                let plan = Arc::new(Plan::new(sql, prepared.readonly(), seen));
+                let plan = Arc::new(Plan::new(sql, prepared.readonly(), seen, self.insights.tally(sql)));
                 // Some PRAGMAs have their effect when they are prepared.
                 self.effects.expect(&plan);
                 if plan.on_writer && self.reader.is_some() {
                     self.plans.remember(sql, Known::One(0..sql.len(), plan));
                     return Err(Stop::NeedsWriter);
                 }
-                let (rows, counts) = self.checked_step(&mut prepared, params)?;
+                let (rows, counts) = self.checked_step(&mut prepared, params, &plan)?;
                 Ok((rows, counts, plan))
             }
         })?;
@@ -211,16 +225,28 @@ impl Run<'_> {
 
     /// Runs it, and looks whether SQLite had to prepare it again: a connection hears of a new schema only when it
     /// runs a statement, and a view may have become one that a reader cannot answer.
-    fn checked_step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, Counts), Stop> {
-        let answer = self.step(prepared, params)?;
+    fn checked_step(
+        &self,
+        prepared: &mut Prepared<'_>,
+        params: &[Param],
+        plan: &Plan,
+    ) -> Result<(Vec<u8>, Counts), Stop> {
+        let started = Instant::now();
+        let (rows, count, counts) = self.step(prepared, params)?;
         if self.reader.is_some() && policy::seen().connection_state {
             self.plans.forget();
             return Err(Stop::NeedsWriter);
         }
-        Ok(answer)
+        plan.tally.add(started.elapsed(), count, counts);
+        Ok((rows, counts))
     }
 
-    fn step(&self, prepared: &mut Prepared<'_>, params: &[Param]) -> Result<(Vec<u8>, Counts), QueryError> {
+    /// The rows as JSON, how many they are, and what SQLite counted.
+    fn step(
+        &self,
+        prepared: &mut Prepared<'_>,
+        params: &[Param],
+    ) -> Result<(Vec<u8>, u64, Counts), QueryError> {
         if prepared.parameter_count() != params.len() {
             return Err(QueryError::Bindings);
         }
@@ -229,8 +255,8 @@ impl Run<'_> {
         }
         // A run that failed may have left some.
         Counts::take(prepared);
-        let rows = rows::collect(prepared, self.format, self.answer_size)?;
-        Ok((rows, Counts::take(prepared)))
+        let (rows, count) = rows::collect(prepared, self.format, self.answer_size)?;
+        Ok((rows, count, Counts::take(prepared)))
     }
 
     /// See [`policy::reserved_names`]; 0 for everything but `ALTER`.

@@ -148,6 +148,64 @@ fn word(word: &[u8]) -> Token {
     }
 }
 
+/// A part of a statement, for whom only its values matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lexeme {
+    /// Space and comments.
+    Space,
+    /// A literal or a parameter.
+    Value,
+    Other,
+}
+
+/// The parts of `sql`, in order and without gaps.
+pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = (Lexeme, &str)> {
+    let bytes = sql.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let first = *bytes.get(at)?;
+        let next = bytes.get(at + 1).copied().unwrap_or(b' ');
+        let (kind, mut end) = token(bytes, at);
+        let word_from = |from: usize| from + bytes[from..].iter().take_while(|b| is_word(**b)).count();
+        let lexeme = match first {
+            b'\'' | b'$' => Lexeme::Value,
+            b'?' | b':' | b'@' => {
+                end = word_from(at + 1);
+                if first == b'?' || end > at + 1 { Lexeme::Value } else { Lexeme::Other }
+            }
+            b'x' | b'X' if next == b'\'' && end == at + 1 => {
+                end = token(bytes, at + 1).1;
+                Lexeme::Value
+            }
+            b'0'..=b'9' | b'.' if first != b'.' || next.is_ascii_digit() => {
+                end = number_end(bytes, at);
+                Lexeme::Value
+            }
+            _ if kind == Token::Space => Lexeme::Space,
+            _ => Lexeme::Other,
+        };
+        // A byte of its own may be the first of a longer character; words hold those whole.
+        let text = &sql[at..end];
+        at = end;
+        Some((lexeme, text))
+    })
+}
+
+/// Where the number at `at` ends: digits, a point, an exponent with its sign.
+fn number_end(bytes: &[u8], at: usize) -> usize {
+    let mut end = at;
+    while let Some(&byte) = bytes.get(end) {
+        let is_sign = matches!(byte, b'+' | b'-')
+            && matches!(bytes[end - 1], b'e' | b'E')
+            && !bytes[at..].starts_with(b"0x");
+        if !(is_word(byte) || byte == b'.' || (end > at && is_sign)) {
+            break;
+        }
+        end += 1;
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +257,13 @@ mod tests {
         let lines: Vec<usize> =
             split("\n-- one\nSELECT 1;\n\nSELECT\n2; SELECT 3").iter().map(|p| p.line).collect();
         assert_eq!(lines, [3, 5, 6]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_parts_of_any_text_are_the_whole_text(text in "[ -~é😀\n']{0,40}") {
+            let parts: String = tokens(&text).map(|(_, part)| part).collect();
+            proptest::prop_assert_eq!(parts, text);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! D1 over a real unix socket: what the runtime sends, and what a Worker in a real workerd sees.
 
 mod corpus;
+mod isolation;
 mod wire;
 mod worker;
 

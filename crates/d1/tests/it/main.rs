@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod atomicity;
+mod hostile;
 mod interleaving;
 mod migrations;
 mod queries;
 mod support;
+mod transactions;

@@ -1,4 +1,4 @@
-use selvedge_d1::{Format, Limits, Param};
+use selvedge_d1::{Format, InsightOrder, InsightQuery, Limits, Param};
 
 use crate::support::{open, open_at, open_with, sql};
 
@@ -274,4 +274,30 @@ async fn a_full_queue_and_a_full_database_say_so() {
 /// Polls once.
 async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await
+}
+
+#[tokio::test]
+async fn what_costs_the_most_is_known() {
+    let open = open().await;
+    open.rows("CREATE TABLE t (id INTEGER PRIMARY KEY, a)").await;
+    for n in 0..20 {
+        open.run(vec![sql("INSERT INTO t (a) VALUES (?)", [Param::Integer(n)])]).await.unwrap();
+        open.rows(&format!("SELECT * FROM t WHERE a = {n}")).await;
+        open.rows_with(sql("SELECT * FROM t WHERE id = ?1", [Param::Integer(n)])).await;
+    }
+    open.error("SELECT nosuch FROM t").await;
+    let by = |order| {
+        let top = open.database.insights(InsightQuery { order, limit: 3, ..InsightQuery::default() });
+        serde_json::to_value(top).unwrap()
+    };
+    let reads = by(InsightOrder::Reads);
+    assert_eq!(reads[0]["query"], "SELECT * FROM t WHERE a = ?");
+    assert_eq!(reads[0]["numberOfTimesRun"], 20);
+    assert_eq!(reads[0]["totalRowsRead"], (1..=20).sum::<i32>());
+    assert_eq!(reads[0]["avgRowsRead"], 10.5);
+    assert!(reads[0]["queryEfficiency"].as_f64().unwrap() < 0.1);
+    assert_eq!(by(InsightOrder::Writes)[0]["query"], "INSERT INTO t (a) VALUES (?)");
+    assert_eq!(by(InsightOrder::Writes)[0]["totalRowsWritten"], 20);
+    assert!(by(InsightOrder::Time)[0]["totalDurationMs"].as_f64().unwrap() > 0.0);
+    assert_eq!(by(InsightOrder::Count)[0]["numberOfTimesRun"], 20);
 }
