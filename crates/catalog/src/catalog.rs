@@ -1,8 +1,12 @@
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use selvedge_objects::ObjectClass;
 use selvedge_sqlite::rusqlite::{self, params};
 use selvedge_sqlite::{Database, Error, Options, Result, Schema, WriteError};
+
+use crate::keys::AccessKeys;
 
 static SCHEMA: Schema = Schema {
     kind: "catalog",
@@ -20,6 +24,15 @@ static SCHEMA: Schema = Schema {
             id   TEXT NOT NULL,
             name TEXT NOT NULL,
             PRIMARY KEY (kind, id)
+        ) STRICT, WITHOUT ROWID;
+    ", "
+        CREATE TABLE access_keys (
+            id         TEXT NOT NULL PRIMARY KEY,
+            secret     TEXT NOT NULL,
+            name       TEXT NOT NULL,
+            permission TEXT NOT NULL,
+            buckets    TEXT,                -- one a line; NULL for all
+            created    INTEGER NOT NULL     -- milliseconds
         ) STRICT, WITHOUT ROWID;
     "],
 };
@@ -46,13 +59,23 @@ impl ResourceKind {
 #[derive(Clone, Debug)]
 pub struct Catalog {
     database: Database,
+    access_keys: AccessKeys,
 }
 
 impl Catalog {
     /// Opens `catalog.sqlite` in the data directory. [`Error::NewerFormat`] when a newer Selvedge wrote it.
     pub fn open(data: &Path) -> Result<Self> {
+        let path = data.join("catalog.sqlite");
+        keep_private(&path).map_err(|source| Error::Private { path: path.clone(), source })?;
         let options = Options { readers: 1, ..Options::new(&SCHEMA) };
-        Ok(Self { database: Database::open(&data.join("catalog.sqlite"), options)? })
+        let database = Database::open(&path, options)?;
+        let access_keys = AccessKeys::new(database.clone());
+        Ok(Self { database, access_keys })
+    }
+
+    /// Who may use the S3 endpoint.
+    pub fn access_keys(&self) -> &AccessKeys {
+        &self.access_keys
     }
 
     /// The classes of `worker` that have storage, as they were last settled.
@@ -130,7 +153,13 @@ impl Catalog {
     }
 }
 
-fn flatten(error: WriteError<rusqlite::Error>) -> Error {
+/// Makes the file its owner's alone, for it has secrets. SQLite gives the files beside it the same mode.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+pub(crate) fn flatten(error: WriteError<rusqlite::Error>) -> Error {
     match error {
         WriteError::Job(error) => Error::Sqlite(error),
         WriteError::Database(error) => error,

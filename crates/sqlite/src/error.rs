@@ -7,6 +7,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("cannot open {}", path.display())]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("cannot make {} its owner's alone", path.display())]
+    Private { path: PathBuf, source: std::io::Error },
     #[error("cannot create the directory {}", path.display())]
     Directory { path: PathBuf, source: std::io::Error },
     #[error(

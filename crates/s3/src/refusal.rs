@@ -1,0 +1,147 @@
+//! Refusals in S3's words.
+
+use std::error::Error as _;
+
+use http::{HeaderValue, Response, StatusCode};
+use s3s::{Body, S3Error, S3ErrorCode};
+use selvedge_r2::Error;
+
+/// A refusal by a code that R2 has and S3 does not, or with another status than S3's.
+pub(crate) fn refusal(code: &'static str, status: StatusCode, message: impl Into<String>) -> S3Error {
+    let code = S3ErrorCode::from_bytes(code.as_bytes())
+        .unwrap_or_else(|| S3ErrorCode::Custom(code.into()));
+    let mut error = S3Error::with_message(code, message.into());
+    error.set_status_code(status);
+    error
+}
+
+pub(crate) fn invalid_argument(message: impl Into<String>) -> S3Error {
+    S3Error::with_message(S3ErrorCode::InvalidArgument, message.into())
+}
+
+pub(crate) fn access_denied() -> S3Error {
+    S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied")
+}
+
+/// R2's answer to nobody, and to a key that it does not know.
+pub(crate) fn unauthorized() -> S3Error {
+    refusal("Unauthorized", StatusCode::UNAUTHORIZED, "Unauthorized")
+}
+
+pub(crate) fn not_implemented(what: impl Into<String>) -> S3Error {
+    S3Error::with_message(S3ErrorCode::NotImplemented, what.into())
+}
+
+/// A header that R2 refuses rather than ignores.
+pub(crate) fn header_not_implemented(name: &str, value: &str) -> S3Error {
+    not_implemented(format!("Header '{name}' with value '{value}' not implemented"))
+}
+
+pub(crate) fn no_such_bucket() -> S3Error {
+    S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist.")
+}
+
+pub(crate) fn no_such_key() -> S3Error {
+    of(Error::NoSuchKey)
+}
+
+/// What the engine refused, as S3 says it.
+pub(crate) fn of(error: Error) -> S3Error {
+    let (code, status) = match error.v4code() {
+        10006 => ("NoSuchBucket", 404),
+        10007 => ("NoSuchKey", 404),
+        10008 => ("BucketNotEmpty", 409),
+        10011 => ("EntityTooSmall", 400),
+        10012 => ("MetadataTooLarge", 400),
+        10013 => ("IncompleteBody", 400),
+        10014 => ("InvalidDigest", 400),
+        10020 => ("InvalidObjectName", 400),
+        10022 => ("InvalidMaxKeys", 400),
+        10024 => ("NoSuchUpload", 404),
+        10025 | 10048 => ("InvalidPart", 400),
+        10029 => ("InvalidArgument", 400),
+        10031 => ("PreconditionFailed", 412),
+        10037 => ("BadDigest", 400),
+        10039 => ("InvalidRange", 416),
+        10069 => ("ObjectLockedByBucketPolicy", 403),
+        10073 => ("BucketConflict", 409),
+        100_100 => ("EntityTooLarge", 400),
+        _ => return internal(error),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    refusal(code, status, error.message())
+}
+
+fn internal(error: Error) -> S3Error {
+    match error {
+        // The binding tells of these as internal errors, and S3 has words for them.
+        Error::UnknownUpload => of(Error::NoSuchUpload),
+        Error::RepeatedPart => S3Error::with_message(
+            S3ErrorCode::InvalidPartOrder,
+            "The list of parts was not in ascending order. Parts list must be specified in order by part number.",
+        ),
+        Error::Stopping => {
+            refusal("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, "The service is stopping.")
+        }
+        error => {
+            tracing::error!(error = &error as &dyn std::error::Error, "an S3 request failed");
+            S3Error::with_message(S3ErrorCode::InternalError, error.message())
+        }
+    }
+}
+
+/// An error as a response, where `s3s` is not asked.
+pub(crate) fn response(error: S3Error) -> Response<Body> {
+    let status = error.status_code().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    error.to_http_response().unwrap_or_else(|failed| {
+        tracing::error!(error = ?failed.source(), "an S3 error could not be written");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        response
+    })
+}
+
+/// Gives an error that `s3s` made without words R2's words, and a 304 no body.
+pub(crate) fn finish(response: &mut Response<Body>) {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(http::header::CONTENT_TYPE);
+        return;
+    }
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return;
+    }
+    let Some(bytes) = response.body().bytes() else { return };
+    let Ok(text) = std::str::from_utf8(&bytes) else { return };
+    let Some((head, tail)) = text.split_once("</Code>") else { return };
+    if tail.contains("<Message>") {
+        return;
+    }
+    let Some(message) = head.rsplit_once("<Code>").and_then(|(_, code)| words(code)) else { return };
+    let text = format!("{head}</Code><Message>{message}</Message>{tail}");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    *response.body_mut() = Body::from(text);
+}
+
+fn words(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "SignatureDoesNotMatch" => {
+            "The request signature we calculated does not match the signature you provided. Check your secret access \
+             key and signing method."
+        }
+        "InvalidBucketName" => "The specified bucket name is not valid.",
+        "InvalidURI" => "Could not parse the specified URI.",
+        "NotImplemented" => "The operation is not implemented.",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "IncompleteBody" => {
+            "You did not provide the number of bytes specified by the Content-Length HTTP header."
+        }
+        "MalformedXML" => {
+            "The XML you provided was not well-formed or did not validate against our published schema."
+        }
+        "MaxMessageLengthExceeded" => "Your request was too big.",
+        "InternalError" => "We encountered an internal error. Please try again.",
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        _ => return None,
+    })
+}
