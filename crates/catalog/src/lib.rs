@@ -8,3 +8,4 @@ mod keys;
 
 pub use catalog::{Catalog, ResourceKind};
 pub use keys::{AccessKey, AccessKeys, Permission};
+pub use selvedge_sqlite::Error;

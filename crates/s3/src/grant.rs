@@ -129,7 +129,7 @@ impl Scope {
 }
 
 /// The oldest key that may do everything, made when there is none.
-pub async fn first_key(keys: &AccessKeys, clock: &dyn Clock) -> selvedge_sqlite::Result<AccessKey> {
+pub async fn first_key(keys: &AccessKeys, clock: &dyn Clock) -> Result<AccessKey, selvedge_catalog::Error> {
     let all = keys.list().await?;
     let whole = |key: &&std::sync::Arc<AccessKey>| {
         key.permission == Permission::AdminReadWrite && key.buckets.is_none()

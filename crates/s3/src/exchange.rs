@@ -1,0 +1,92 @@
+//! One request, from the wire to the answer.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use s3s::service::S3Service;
+use s3s::{Body, HttpError, S3Error, S3ErrorCode};
+use selvedge_base::{SharedClock, random_hex};
+
+use crate::body::Patient;
+use crate::call::Call;
+use crate::service::Buckets;
+use crate::{guard, refusal};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+
+/// What every request of an endpoint shares.
+pub(crate) struct Exchange {
+    pub(crate) service: S3Service,
+    #[expect(dead_code, reason = "CORS")]
+    pub(crate) buckets: Buckets,
+    pub(crate) clock: SharedClock,
+    /// How long a body may pause.
+    pub(crate) patience: Duration,
+    pub(crate) ids: RequestIds,
+}
+
+impl Exchange {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+        let mut response = self.respond(request).await?;
+        refusal::finish(&mut response);
+        response.headers_mut().insert(REQUEST_ID, self.ids.next());
+        Ok(response)
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+        if request.method() == Method::OPTIONS {
+            return Ok(refusal::response(refusal::access_denied()));
+        }
+        let token = match guard::check(request.uri(), request.headers(), self.clock.now()) {
+            Ok(token) => token,
+            Err(no) => return Ok(refusal::response(no)),
+        };
+        let ran_out = Arc::new(AtomicBool::new(false));
+        let asked_first = expects_continue(request.headers());
+        let request = request.map(|body| {
+            Body::http_body(Patient::new(body, self.patience, Arc::clone(&ran_out), asked_first))
+        });
+        let response = Call::new(token).answer(self.service.call(request)).await?;
+        if ran_out.load(Ordering::Relaxed) && !response.status().is_success() {
+            return Ok(timed_out());
+        }
+        Ok(response)
+    }
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+fn timed_out() -> Response<Body> {
+    let mut error = S3Error::with_message(
+        S3ErrorCode::RequestTimeout,
+        "Your socket connection to the server was not read from or written to within the timeout period.",
+    );
+    error.set_status_code(StatusCode::BAD_REQUEST);
+    let mut response = refusal::response(error);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Ids that say which run of the endpoint a request came to, and its place there.
+pub(crate) struct RequestIds {
+    run: String,
+    last: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new(clock: &SharedClock) -> Self {
+        Self { run: random_hex(&**clock, 4), last: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> HeaderValue {
+        let mut id = self.run.clone();
+        let _ = write!(id, "{:08x}", self.last.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
