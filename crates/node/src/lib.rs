@@ -9,6 +9,7 @@ mod dev;
 mod exceptions;
 mod release;
 mod report;
+mod s3;
 mod storage;
 mod supervise;
 mod watch;
@@ -18,6 +19,9 @@ pub use data::DataError;
 pub use dev::{Dev, DevError, DevOptions};
 pub use release::ReleaseError;
 pub use report::{Failed, Level, Notice, Report};
+pub use s3::{S3, S3Error};
 pub use storage::StorageError;
 
 pub use selvedge_api::{Answer, Body, Client, ClientError};
+pub use selvedge_catalog::{AccessKey, Permission};
+pub use selvedge_s3::Settings as S3Settings;

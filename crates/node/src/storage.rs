@@ -38,7 +38,7 @@ pub(crate) const API_SOCKET: &str = "api.sock";
 pub(crate) struct Storage {
     kv: Arc<selvedge_kv::Store>,
     d1: Arc<selvedge_d1::Store>,
-    r2: Arc<selvedge_r2::Store>,
+    pub(crate) r2: Arc<selvedge_r2::Store>,
     pub(crate) catalog: Catalog,
     pub(crate) api: Arc<Api>,
     registry: Arc<Registry>,

@@ -23,6 +23,7 @@ pub(crate) enum Command {
     Import(crate::import::ImportArguments),
     D1(crate::d1::D1Arguments),
     Kv(crate::kv::KvArguments),
+    S3(crate::s3::S3Arguments),
 }
 
 /// Serve a project with real storage, and rebuild it on every change.

@@ -13,6 +13,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use selvedge_node::{Failed, Level, Notice, Report};
 use selvedge_project::LoadError;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -23,10 +25,32 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 /// Stopped by a signal before there was anything to stop gracefully.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// Resolves at the first SIGINT or SIGTERM. A second one ends the process at once.
+pub(crate) async fn told_to_stop() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(i32::from(INTERRUPTED));
+    });
+}
+
 /// Sends what the libraries log to stderr: warnings, or everything down to debug.
 pub(crate) fn log_to_stderr(verbose: bool) {
     let level = if verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
+    // It calls every refusal an error, and would print signatures and keys with the requests.
+    let writer = std::io::stderr.with_filter(|event| !event.target().starts_with("s3s"));
+    tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_ansi(false).init();
 }
 
 /// Says that something failed, and why, down to the first cause.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use selvedge_base::SystemClock;
 use selvedge_node::{Dev, DevError, DevOptions};
 use selvedge_project::LoadOptions;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::DevArguments;
 use crate::console::{self, Console};
@@ -21,7 +20,7 @@ pub(crate) async fn run(arguments: DevArguments) -> ExitCode {
         Ok(console) => Arc::new(console),
         Err(error) => return console::failure(&error, crate::FAILED),
     };
-    let mut told_to_stop = pin!(told_to_stop());
+    let mut told_to_stop = pin!(console::told_to_stop());
     let opening = Dev::open(options, Arc::clone(&console) as _, &progress, SystemClock::shared());
     let opened = tokio::select! {
         opened = opening => opened,
@@ -66,24 +65,4 @@ fn options(arguments: DevArguments) -> DevOptions {
         body_limit: (arguments.body_limit > 0).then_some(arguments.body_limit),
         drain: Duration::from_secs(arguments.drain),
     }
-}
-
-/// Resolves at the first SIGINT or SIGTERM. A second one ends the process at once.
-async fn told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        std::process::exit(i32::from(console::INTERRUPTED));
-    });
 }

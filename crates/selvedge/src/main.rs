@@ -6,6 +6,7 @@ mod d1;
 mod dev;
 mod import;
 mod kv;
+mod s3;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,12 @@ const MISUSED: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     console::log_to_stderr(arguments.verbose);
-    // One core is workerd's: with a thread on each, requests would wander between cores and wake both.
-    let threads =
-        std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = match arguments.command {
+        Command::S3(_) => cores,
+        // One core is workerd's: with a thread on each, requests would wander between cores and wake both.
+        _ => cores.saturating_sub(1).max(1),
+    };
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
             Ok(runtime) => runtime,
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Command::D1(d1) => runtime.block_on(d1::run(d1)),
         Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Kv(kv) => runtime.block_on(kv::run(kv)),
+        Command::S3(s3) => runtime.block_on(s3::run(s3)),
     }
 }
 

@@ -49,6 +49,7 @@ fn nothing_reaches_upward() {
         ("api", 5),
         ("front", 5),
         ("bindings", 5),
+        ("s3", 5),
         ("workerd", 5),
         ("node", 6),
         ("selvedge", 7),
