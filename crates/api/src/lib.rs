@@ -8,6 +8,7 @@
 //! Whoever can open the socket may do everything; it is in a directory that only the node's user can enter.
 //! Requests are translated here, decided in the engines.
 
+mod access_keys;
 mod client;
 mod d1;
 mod envelope;

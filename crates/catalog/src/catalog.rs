@@ -11,7 +11,8 @@ use crate::keys::AccessKeys;
 static SCHEMA: Schema = Schema {
     kind: "catalog",
     application_id: 0x5345_4c43,
-    steps: &["
+    steps: &[
+        "
         CREATE TABLE object_classes (
             worker     TEXT NOT NULL,
             class      TEXT NOT NULL,
@@ -25,7 +26,8 @@ static SCHEMA: Schema = Schema {
             name TEXT NOT NULL,
             PRIMARY KEY (kind, id)
         ) STRICT, WITHOUT ROWID;
-    ", "
+    ",
+        "
         CREATE TABLE access_keys (
             id         TEXT NOT NULL PRIMARY KEY,
             secret     TEXT NOT NULL,
@@ -34,7 +36,8 @@ static SCHEMA: Schema = Schema {
             buckets    TEXT,                -- one a line; NULL for all
             created    INTEGER NOT NULL     -- milliseconds
         ) STRICT, WITHOUT ROWID;
-    "],
+    ",
+    ],
 };
 
 /// What a resource is; the word is how the catalog spells it.

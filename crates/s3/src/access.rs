@@ -33,11 +33,9 @@ impl S3Auth for Signers {
             Some(token) => session::open(token, &key, self.clock.now()).map_err(|no| match no {
                 Unusable::Malformed => invalid_argument("X-Amz-Security-Token"),
                 Unusable::Forged => unauthorized(),
-                Unusable::Expired => refusal(
-                    "ExpiredToken",
-                    http::StatusCode::BAD_REQUEST,
-                    "The provided token has expired.",
-                ),
+                Unusable::Expired => {
+                    refusal("ExpiredToken", http::StatusCode::BAD_REQUEST, "The provided token has expired.")
+                }
             })?,
         };
         call.set_grant(grant);

@@ -81,11 +81,8 @@ fn malformed(name: &HeaderName) -> S3Error {
 /// Whether a read whose conditions `object` does not meet is told that nothing is new (304), rather than that it
 /// asked for something else (412).
 pub(crate) fn is_unchanged(conditions: &Conditions, object: &Object) -> bool {
-    let precondition = Conditions {
-        etag_does_not_match: Vec::new(),
-        uploaded_after: None,
-        ..conditions.clone()
-    };
+    let precondition =
+        Conditions { etag_does_not_match: Vec::new(), uploaded_after: None, ..conditions.clone() };
     precondition.hold(Some((object.etag.as_str(), Millis(object.uploaded.0))))
 }
 

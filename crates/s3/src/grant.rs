@@ -39,10 +39,16 @@ impl Need {
     /// By the name that S3 has for the operation.
     pub(crate) fn of(operation: &str) -> Self {
         match operation {
-            "GetObject" | "HeadObject" | "ListObjects" | "ListObjectsV2" | "ListMultipartUploads"
-            | "ListParts" | "HeadBucket" | "GetBucketLocation" | "GetObjectAttributes" | "GetObjectTagging" => {
-                Self::ReadObjects
-            }
+            "GetObject"
+            | "HeadObject"
+            | "ListObjects"
+            | "ListObjectsV2"
+            | "ListMultipartUploads"
+            | "ListParts"
+            | "HeadBucket"
+            | "GetBucketLocation"
+            | "GetObjectAttributes"
+            | "GetObjectTagging" => Self::ReadObjects,
             "PutObject"
             | "CopyObject"
             | "DeleteObject"
@@ -55,10 +61,9 @@ impl Need {
             | "PostObject"
             | "PutObjectTagging"
             | "DeleteObjectTagging" => Self::WriteObjects,
-            "ListBuckets"
-            | "GetBucketCors"
-            | "GetBucketLifecycleConfiguration"
-            | "GetBucketEncryption" => Self::ReadBuckets,
+            "ListBuckets" | "GetBucketCors" | "GetBucketLifecycleConfiguration" | "GetBucketEncryption" => {
+                Self::ReadBuckets
+            }
             "CreateBucket"
             | "DeleteBucket"
             | "PutBucketCors"
@@ -115,7 +120,9 @@ impl Scope {
     fn covers(&self, operation: &str, need: Need, bucket: Option<&str>, key: Option<&str>) -> bool {
         let name = if operation == "ListObjects" { "ListObjectsV1" } else { operation };
         let named = self.actions.as_ref().is_none_or(|actions| {
-            need == Need::Signature || operation == "HeadBucket" || actions.iter().any(|action| action == name)
+            need == Need::Signature
+                || operation == "HeadBucket"
+                || actions.iter().any(|action| action == name)
         });
         let permitted = self.permission.is_none_or(|permission| need.met_by(permission));
         let in_reach = bucket == Some(self.bucket.as_str());
@@ -187,8 +194,7 @@ mod tests {
             prefixes: vec!["p/".to_owned()],
             objects: vec!["o".to_owned()],
         };
-        let session =
-            |permission| Grant { permission, buckets: None, session: Some(scope.clone()) };
+        let session = |permission| Grant { permission, buckets: None, session: Some(scope.clone()) };
         let session = session(Permission::AdminReadWrite);
         assert!(session.covers("GetObject", Some("a"), Some("p/x")));
         assert!(session.covers("GetObject", Some("a"), Some("o")));

@@ -59,9 +59,7 @@ fn check_path(uri: &Uri) -> S3Result<()> {
 }
 
 fn check_presigned(query: &str, now: i64) -> S3Result<()> {
-    let malformed = |text: &str| {
-        refusal("AuthorizationQueryParametersError", StatusCode::BAD_REQUEST, text)
-    };
+    let malformed = |text: &str| refusal("AuthorizationQueryParametersError", StatusCode::BAD_REQUEST, text);
     let expires = parameter(query, "X-Amz-Expires").unwrap_or_default();
     let expires: i64 = expires.parse().map_err(|_| malformed("X-Amz-Expires should be a number"))?;
     if !(1..=LONGEST).contains(&expires) {
@@ -160,7 +158,10 @@ mod tests {
         }
         assert_eq!(presigned("60", AT - 900_000), "");
         assert_eq!(presigned("60", AT - 901_000), "RequestTimeTooSkewed");
-        assert_eq!(code("/b/k?X-Amz-Signature=x&X-Amz-Expires=1", &[], AT), "AuthorizationQueryParametersError");
+        assert_eq!(
+            code("/b/k?X-Amz-Signature=x&X-Amz-Expires=1", &[], AT),
+            "AuthorizationQueryParametersError"
+        );
     }
 
     #[test]
@@ -186,9 +187,8 @@ mod tests {
         let header =
             [("authorization", "AWS4-HMAC-SHA256 x"), ("x-amz-date", DATE), ("x-amz-security-token", "t")];
         assert_eq!(code("/", &header, AT), "t");
-        let uri = format!(
-            "/?X-Amz-Date={DATE}&X-Amz-Expires=9&X-Amz-Signature=x&X-Amz-Security-Token=a%2Bb%3D%"
-        );
+        let uri =
+            format!("/?X-Amz-Date={DATE}&X-Amz-Expires=9&X-Amz-Signature=x&X-Amz-Security-Token=a%2Bb%3D%");
         assert_eq!(code(&uri, &[], AT), "a+b=%");
     }
 }

@@ -8,8 +8,7 @@ use selvedge_r2::Error;
 
 /// A refusal by a code that R2 has and S3 does not, or with another status than S3's.
 pub(crate) fn refusal(code: &'static str, status: StatusCode, message: impl Into<String>) -> S3Error {
-    let code = S3ErrorCode::from_bytes(code.as_bytes())
-        .unwrap_or_else(|| S3ErrorCode::Custom(code.into()));
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or_else(|| S3ErrorCode::Custom(code.into()));
     let mut error = S3Error::with_message(code, message.into());
     error.set_status_code(status);
     error

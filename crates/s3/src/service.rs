@@ -40,7 +40,10 @@ impl Buckets {
         let known = self.catalog.resource_name(ResourceKind::R2, name).await;
         let known = known.map_err(s3s::S3Error::internal_error)?.is_some();
         self.store.bucket(name).await.map_err(refusal::of)?;
-        self.catalog.name_resource(ResourceKind::R2, name, name).await.map_err(s3s::S3Error::internal_error)?;
+        self.catalog
+            .name_resource(ResourceKind::R2, name, name)
+            .await
+            .map_err(s3s::S3Error::internal_error)?;
         Ok(!known)
     }
 

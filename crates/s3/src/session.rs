@@ -194,11 +194,8 @@ mod tests {
     fn a_token_as_other_tools_make_it_is_taken() {
         // Base64 for URLs, no type, actions instead of a scope.
         let claims = r#"{"bucket":"b","actions":["HeadObject"],"paths":{"objectPaths":["o"]},"iss":"id","aud":"x","sub":"y","exp":100}"#;
-        let signed = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#),
-            URL_SAFE_NO_PAD.encode(claims)
-        );
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#), URL_SAFE_NO_PAD.encode(claims));
         let signature = URL_SAFE_NO_PAD.encode(mac("secret", &signed).finalize().into_bytes());
         let token = URL_SAFE_NO_PAD.encode(format!("jwt/{signed}.{signature}"));
         let (_, grant) = open(&token, &key(), Millis(99_000)).unwrap();

@@ -22,7 +22,8 @@ pub(crate) fn millis(at: &Timestamp) -> i64 {
     let text = String::from_utf8(text).unwrap_or_default();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let seconds: i64 = whole.parse().unwrap_or_default();
-    let thousandths: i64 = format!("{fraction:0<3}").get(..3).and_then(|f| f.parse().ok()).unwrap_or_default();
+    let thousandths: i64 =
+        format!("{fraction:0<3}").get(..3).and_then(|f| f.parse().ok()).unwrap_or_default();
     seconds * 1000 + thousandths
 }
 

@@ -35,8 +35,7 @@ pub(crate) async fn list(
     let more = names.len() > limit;
     names.truncate(limit);
     let next = if more { names.last().cloned() } else { None };
-    let buckets =
-        names.into_iter().map(|name| Bucket { name: Some(name), ..Bucket::default() }).collect();
+    let buckets = names.into_iter().map(|name| Bucket { name: Some(name), ..Bucket::default() }).collect();
     let mut response = S3Response::new(ListBucketsOutput {
         buckets: Some(buckets),
         continuation_token: next.clone(),

@@ -74,7 +74,9 @@ impl Fault {
                 "The signature of a chunk of the body does not match.",
             ),
             Some(fault) if fault.contains("FormatError") || fault.contains("TooLarge") => {
-                refusal::invalid_argument("The body is not in the aws-chunked format that its headers announce.")
+                refusal::invalid_argument(
+                    "The body is not in the aws-chunked format that its headers announce.",
+                )
             }
             _ => refusal::of(error),
         }

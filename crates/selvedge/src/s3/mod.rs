@@ -1,5 +1,7 @@
 //! `selvedge s3`: an S3 endpoint on a directory.
 
+mod key;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -7,11 +9,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use clap::Args;
+use clap::{Args, Subcommand};
 use selvedge_base::SystemClock;
 use selvedge_node::{S3, S3Settings};
 use serde_json::json;
 
+use crate::tools::PlaceArguments;
 use crate::{console, tools};
 
 const BOLD: Style = Style::new().bold();
@@ -22,7 +25,11 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 /// The first start makes an access key, which is kept in the directory and printed at every start. Clients need the
 /// endpoint, the key, and any region; `auto` is R2's.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct S3Arguments {
+    #[command(subcommand)]
+    command: Option<S3Command>,
+
     /// Keep the data here.
     #[arg(value_name = "DIR", default_value = ".selvedge")]
     directory: PathBuf,
@@ -44,7 +51,22 @@ pub(crate) struct S3Arguments {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum S3Command {
+    /// Make, list and delete access keys.
+    Key {
+        #[command(flatten)]
+        place: PlaceArguments,
+
+        #[command(subcommand)]
+        command: key::Command,
+    },
+}
+
 pub(crate) async fn run(arguments: S3Arguments) -> ExitCode {
+    if let Some(S3Command::Key { place, command }) = arguments.command {
+        return tools::finish(command.run(place).await);
+    }
     let settings = S3Settings {
         domains: arguments.domain,
         drain: Duration::from_secs(arguments.drain),
