@@ -7,10 +7,10 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use selvedge_base::SharedClock;
 use selvedge_catalog::AccessKeys;
 
+use crate::buckets::Buckets;
 use crate::call::Call;
 use crate::grant::{Grant, Need};
 use crate::refusal::{access_denied, invalid_argument, refusal, unauthorized};
-use crate::service::Buckets;
 use crate::session::{self, Unusable};
 
 /// The access keys, as `s3s` asks for them.

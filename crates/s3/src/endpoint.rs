@@ -19,9 +19,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::access::{Rules, Signers};
+use crate::buckets::Buckets;
+use crate::cors::Cors;
 use crate::exchange::{Exchange, RequestIds};
 use crate::hosts::{Hosts, Names};
-use crate::service::{Buckets, Service};
+use crate::service::Service;
 
 /// Bytes of an XML body: a thousand keys to delete of 1,024 bytes each, or ten thousand parts, with room to spare.
 const XML: usize = 8 * 1024 * 1024;
@@ -83,17 +85,17 @@ impl Endpoint {
         let buckets = Buckets::new(store, catalog.clone());
         let mut config = S3Config::default();
         config.xml_max_body_size = XML;
-        let mut builder = S3ServiceBuilder::new(Service::new(buckets.clone(), Arc::clone(&clock)));
+        let mut builder = S3ServiceBuilder::new(Service { buckets: buckets.clone() });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(Signers { keys: catalog.access_keys().clone(), clock: Arc::clone(&clock) });
         builder.set_access(Rules { buckets: buckets.clone() });
-        builder.set_host(Hosts {
-            domains: settings.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
-        });
+        let domains: Arc<[String]> =
+            settings.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
+        builder.set_host(Hosts { domains: Arc::clone(&domains) });
         builder.set_validation(Names);
         let exchange = Exchange {
             service: builder.build(),
-            buckets,
+            cors: Cors { buckets, hosts: Hosts { domains } },
             ids: RequestIds::new(&clock),
             clock,
             patience: settings.patience,

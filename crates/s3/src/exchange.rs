@@ -13,7 +13,7 @@ use selvedge_base::{SharedClock, random_hex};
 
 use crate::body::Patient;
 use crate::call::Call;
-use crate::service::Buckets;
+use crate::cors::Cors;
 use crate::{guard, refusal};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -21,8 +21,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 /// What every request of an endpoint shares.
 pub(crate) struct Exchange {
     pub(crate) service: S3Service,
-    #[expect(dead_code, reason = "CORS")]
-    pub(crate) buckets: Buckets,
+    pub(crate) cors: Cors,
     pub(crate) clock: SharedClock,
     /// How long a body may pause.
     pub(crate) patience: Duration,
@@ -39,18 +38,22 @@ impl Exchange {
 
     async fn respond(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
         if request.method() == Method::OPTIONS {
-            return Ok(refusal::response(refusal::access_denied()));
+            return Ok(self.cors.preflight(&request).await);
         }
         let token = match guard::check(request.uri(), request.headers(), self.clock.now()) {
             Ok(token) => token,
             Err(no) => return Ok(refusal::response(no)),
         };
+        let page = self.cors.page(&request);
         let ran_out = Arc::new(AtomicBool::new(false));
         let asked_first = expects_continue(request.headers());
         let request = request.map(|body| {
             Body::http_body(Patient::new(body, self.patience, Arc::clone(&ran_out), asked_first))
         });
-        let response = Call::new(token).answer(self.service.call(request)).await?;
+        let mut response = Call::new(token).answer(self.service.call(request)).await?;
+        if let Some(page) = page {
+            self.cors.answer(&page, &mut response).await;
+        }
         if ran_out.load(Ordering::Relaxed) && !response.status().is_success() {
             return Ok(timed_out());
         }

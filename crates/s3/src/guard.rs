@@ -106,7 +106,7 @@ pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     Some(percent_decoded(found))
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -1,5 +1,7 @@
 //! Which bucket a host name means.
 
+use std::sync::Arc;
+
 use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
 use s3s::validation::NameValidation;
@@ -7,7 +9,7 @@ use s3s::validation::NameValidation;
 /// `<bucket>.<domain>` for some domains; every other host is path-style.
 pub(crate) struct Hosts {
     /// Without ports, in lower case.
-    pub(crate) domains: Vec<String>,
+    pub(crate) domains: Arc<[String]>,
 }
 
 impl S3Host for Hosts {
@@ -58,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_bucket_is_in_front_of_its_domain() {
-        let hosts = Hosts { domains: vec!["localhost".to_owned(), "s3.example.com".to_owned()] };
+        let hosts = Hosts { domains: ["localhost".to_owned(), "s3.example.com".to_owned()].into() };
         assert_eq!(hosts.bucket("photos.localhost:9000"), Some(("photos", "localhost")));
         assert_eq!(hosts.bucket("Photos.S3.example.com"), Some(("Photos", "s3.example.com")));
         for none in ["localhost", "localhost:9000", ".localhost", "notlocalhost", "photos.example.com", ""] {

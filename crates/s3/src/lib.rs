@@ -8,8 +8,11 @@
 
 mod access;
 mod body;
+mod buckets;
 mod call;
+mod checksums;
 mod conditions;
+mod cors;
 mod endpoint;
 mod exchange;
 mod grant;
@@ -20,6 +23,7 @@ mod ops;
 mod refusal;
 mod service;
 mod session;
+mod ssec;
 mod time;
 
 pub use endpoint::{BindError, Endpoint, Settings};

@@ -1,42 +1,33 @@
 //! What an object carries beside its bytes, between S3's headers and the engine.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use s3s::dto::{self, Metadata, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result};
-use selvedge_r2::{Algorithm, Checksums, HttpMetadata, StorageClass};
+use selvedge_r2::{HttpMetadata, StorageClass};
 
-use crate::refusal::{header_not_implemented, invalid_argument};
+use crate::refusal::{header_not_implemented, not_implemented};
 use crate::time;
 
 /// The type of an object that was put without one.
 pub(crate) const NO_TYPE: &str = "application/octet-stream";
 
-pub(crate) struct Headers {
-    pub(crate) content_type: Option<String>,
-    pub(crate) content_language: Option<String>,
-    pub(crate) content_disposition: Option<String>,
-    pub(crate) content_encoding: Option<String>,
-    pub(crate) cache_control: Option<String>,
-    pub(crate) expires: Option<Timestamp>,
-}
-
-impl Headers {
-    pub(crate) fn into_http(self) -> HttpMetadata {
-        HttpMetadata {
-            content_type: self.content_type,
-            content_language: self.content_language,
-            content_disposition: self.content_disposition,
-            content_encoding: self.content_encoding.and_then(|encoding| without_chunks(&encoding)),
-            cache_control: self.cache_control,
-            cache_expiry: self.expires.map(|at| time::millis(&at)),
+/// The kept headers of an input that has them as fields.
+macro_rules! headers_of {
+    ($input:ident) => {
+        selvedge_r2::HttpMetadata {
+            content_type: $input.content_type.clone(),
+            content_language: $input.content_language.clone(),
+            content_disposition: $input.content_disposition.clone(),
+            content_encoding: $input.content_encoding.as_deref().and_then(crate::metadata::without_chunks),
+            cache_control: $input.cache_control.clone(),
+            cache_expiry: $input.expires.as_ref().map(crate::time::millis),
         }
-    }
+    };
 }
+pub(crate) use headers_of;
 
 /// `aws-chunked` is how a body came, and not what the object is.
-fn without_chunks(encoding: &str) -> Option<String> {
+pub(crate) fn without_chunks(encoding: &str) -> Option<String> {
     let kept: Vec<&str> = encoding
         .split(',')
         .map(str::trim)
@@ -76,14 +67,24 @@ pub(crate) fn expires(http: &HttpMetadata) -> Option<Timestamp> {
     Some(time::timestamp(selvedge_base::Millis(at)))
 }
 
-pub(crate) fn storage_class(class: Option<&dto::StorageClass>) -> S3Result<StorageClass> {
+/// `None` leaves it to the bucket.
+pub(crate) fn storage_class(class: Option<&dto::StorageClass>) -> S3Result<Option<StorageClass>> {
     match class.map(dto::StorageClass::as_str) {
-        None | Some("STANDARD") => Ok(StorageClass::Standard),
-        Some("STANDARD_IA") => Ok(StorageClass::InfrequentAccess),
+        None => Ok(None),
+        Some("STANDARD") => Ok(Some(StorageClass::Standard)),
+        Some("STANDARD_IA") => Ok(Some(StorageClass::InfrequentAccess)),
         Some(_) => Err(S3Error::with_message(
             S3ErrorCode::InvalidStorageClass,
             "The storage class you specified is not valid.",
         )),
+    }
+}
+
+/// There is one version of an object, which S3 calls `null`. To ignore another could remove what was not meant.
+pub(crate) fn refuse_version(version: Option<&str>) -> S3Result<()> {
+    match version {
+        None | Some("" | "null") => Ok(()),
+        Some(_) => Err(not_implemented("Versions of objects are not implemented.")),
     }
 }
 
@@ -115,31 +116,6 @@ pub(crate) fn refuse_unkept(headers: &http::HeaderMap) -> S3Result<()> {
             return Err(header_not_implemented(name, value));
         }
     }
-    Ok(())
-}
-
-/// A checksum as S3 writes it: in base64.
-pub(crate) fn shown_checksum(checksums: &Checksums, algorithm: Algorithm) -> Option<String> {
-    Some(STANDARD.encode(hex::decode(checksums.get(algorithm)?).ok()?))
-}
-
-/// Adds a checksum as a header has it.
-pub(crate) fn add_checksum(
-    checksums: &mut Checksums,
-    algorithm: Algorithm,
-    size: usize,
-    text: Option<&str>,
-) -> S3Result<()> {
-    let Some(text) = text else { return Ok(()) };
-    let bytes = STANDARD.decode(text.trim()).ok().filter(|bytes| bytes.len() == size);
-    let Some(bytes) = bytes else {
-        return Err(if algorithm == Algorithm::Md5 {
-            S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid.")
-        } else {
-            invalid_argument(format!("Value for x-amz-checksum header of {algorithm} is invalid."))
-        });
-    };
-    checksums.insert(algorithm, &bytes);
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! Refusals in S3's words.
 
-use std::error::Error as _;
-
 use http::{HeaderValue, Response, StatusCode};
 use s3s::{Body, S3Error, S3ErrorCode};
 use selvedge_r2::Error;
@@ -36,38 +34,21 @@ pub(crate) fn header_not_implemented(name: &str, value: &str) -> S3Error {
     not_implemented(format!("Header '{name}' with value '{value}' not implemented"))
 }
 
-pub(crate) fn no_such_bucket() -> S3Error {
-    S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist.")
-}
-
 pub(crate) fn no_such_key() -> S3Error {
     of(Error::NoSuchKey)
 }
 
 /// What the engine refused, as S3 says it.
 pub(crate) fn of(error: Error) -> S3Error {
-    let (code, status) = match error.v4code() {
-        10006 => ("NoSuchBucket", 404),
-        10007 => ("NoSuchKey", 404),
-        10008 => ("BucketNotEmpty", 409),
-        10011 => ("EntityTooSmall", 400),
-        10012 => ("MetadataTooLarge", 400),
-        10013 => ("IncompleteBody", 400),
-        10014 => ("InvalidDigest", 400),
-        10020 => ("InvalidObjectName", 400),
-        10022 => ("InvalidMaxKeys", 400),
-        10024 => ("NoSuchUpload", 404),
-        10025 | 10048 => ("InvalidPart", 400),
-        10029 => ("InvalidArgument", 400),
-        10031 => ("PreconditionFailed", 412),
-        10037 => ("BadDigest", 400),
-        10039 => ("InvalidRange", 416),
-        10069 => ("ObjectLockedByBucketPolicy", 403),
-        10073 => ("BucketConflict", 409),
-        100_100 => ("EntityTooLarge", 400),
-        _ => return internal(error),
+    if error.is_internal() {
+        return internal(error);
+    }
+    let code = match &error {
+        // What S3 says, and what clients wait for.
+        Error::BucketConflict => "BucketAlreadyOwnedByYou",
+        error => error.s3_code(),
     };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     refusal(code, status, error.message())
 }
 

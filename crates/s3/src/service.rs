@@ -3,71 +3,13 @@
 use async_trait::async_trait;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
-use selvedge_base::SharedClock;
-use selvedge_catalog::{Catalog, ResourceKind};
-use selvedge_r2::{Bucket, Store};
 
-use crate::{ops, refusal};
-
-/// The buckets of a data directory by name.
-#[derive(Clone)]
-pub(crate) struct Buckets {
-    store: Store,
-    catalog: Catalog,
-}
-
-impl Buckets {
-    pub(crate) fn new(store: Store, catalog: Catalog) -> Self {
-        Self { store, catalog }
-    }
-
-    /// The bucket of that name, which must be there.
-    pub(crate) async fn get(&self, name: &str) -> S3Result<Bucket> {
-        let known = self.catalog.resource_name(ResourceKind::R2, name).await;
-        if known.map_err(s3s::S3Error::internal_error)?.is_none() {
-            return Err(refusal::no_such_bucket());
-        }
-        self.store.bucket(name).await.map_err(refusal::of)
-    }
-
-    /// Whether anybody may read its objects.
-    pub(crate) async fn is_public(&self, _name: &str) -> S3Result<bool> {
-        Ok(false)
-    }
-
-    /// Makes a bucket. False when it was there.
-    pub(crate) async fn create(&self, name: &str) -> S3Result<bool> {
-        let known = self.catalog.resource_name(ResourceKind::R2, name).await;
-        let known = known.map_err(s3s::S3Error::internal_error)?.is_some();
-        self.store.bucket(name).await.map_err(refusal::of)?;
-        self.catalog
-            .name_resource(ResourceKind::R2, name, name)
-            .await
-            .map_err(s3s::S3Error::internal_error)?;
-        Ok(!known)
-    }
-
-    pub(crate) async fn delete(&self, name: &str) -> S3Result<()> {
-        self.get(name).await?;
-        self.catalog.forget_resource(ResourceKind::R2, name).await.map_err(s3s::S3Error::internal_error)
-    }
-
-    pub(crate) async fn list(&self) -> S3Result<Vec<String>> {
-        let all = self.catalog.resources(ResourceKind::R2).await.map_err(s3s::S3Error::internal_error)?;
-        Ok(all.into_iter().map(|(id, _)| id).collect())
-    }
-}
+use crate::buckets::Buckets;
+use crate::ops;
 
 /// Carries out operations whose signer was found right and allowed.
 pub(crate) struct Service {
     pub(crate) buckets: Buckets,
-    pub(crate) clock: SharedClock,
-}
-
-impl Service {
-    pub(crate) fn new(buckets: Buckets, clock: SharedClock) -> Self {
-        Self { buckets, clock }
-    }
 }
 
 type Asked<T> = S3Request<T>;
@@ -156,5 +98,60 @@ impl S3 for Service {
         request: Asked<AbortMultipartUploadInput>,
     ) -> Answer<AbortMultipartUploadOutput> {
         ops::multipart::abort(self, request).await
+    }
+
+    async fn copy_object(&self, request: Asked<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+        ops::copy::object(self, request).await
+    }
+
+    async fn upload_part_copy(&self, request: Asked<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+        ops::copy::part(self, request).await
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: Asked<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        ops::multipart::list(self, request).await
+    }
+
+    async fn list_parts(&self, request: Asked<ListPartsInput>) -> Answer<ListPartsOutput> {
+        ops::multipart::parts(self, request).await
+    }
+
+    async fn get_bucket_cors(&self, request: Asked<GetBucketCorsInput>) -> Answer<GetBucketCorsOutput> {
+        ops::cors::get(self, request).await
+    }
+
+    async fn put_bucket_cors(&self, request: Asked<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
+        ops::cors::put(self, request).await
+    }
+
+    async fn delete_bucket_cors(
+        &self,
+        request: Asked<DeleteBucketCorsInput>,
+    ) -> Answer<DeleteBucketCorsOutput> {
+        ops::cors::delete(self, request).await
+    }
+
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        request: Asked<GetBucketLifecycleConfigurationInput>,
+    ) -> Answer<GetBucketLifecycleConfigurationOutput> {
+        ops::lifecycle::get(self, request).await
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        request: Asked<PutBucketLifecycleConfigurationInput>,
+    ) -> Answer<PutBucketLifecycleConfigurationOutput> {
+        ops::lifecycle::put(self, request).await
+    }
+
+    async fn delete_bucket_lifecycle(
+        &self,
+        request: Asked<DeleteBucketLifecycleInput>,
+    ) -> Answer<DeleteBucketLifecycleOutput> {
+        ops::lifecycle::delete(self, request).await
     }
 }

@@ -3,11 +3,13 @@
 use http::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use selvedge_r2::{BucketInfo, BucketOptions, ListBuckets};
 
 use crate::metadata::refuse_unkept;
 use crate::ops::owner;
 use crate::refusal::invalid_argument;
 use crate::service::Service;
+use crate::time;
 
 /// Buckets of one page.
 const PAGE: usize = 1000;
@@ -29,13 +31,20 @@ pub(crate) async fn list(
     let prefix = asked("prefix").or_else(|| request.input.prefix.clone()).unwrap_or_default();
     let token = asked("continuation-token").or_else(|| request.input.continuation_token.clone());
     let after = token.or_else(|| asked("start-after")).unwrap_or_default();
-    let mut names = service.buckets.list().await?;
-    names.retain(|name| name.starts_with(&prefix) && *name > after);
-    names.sort_unstable();
-    let more = names.len() > limit;
-    names.truncate(limit);
-    let next = if more { names.last().cloned() } else { None };
-    let buckets = names.into_iter().map(|name| Bucket { name: Some(name), ..Bucket::default() }).collect();
+    let options = ListBuckets {
+        limit: Some(limit),
+        prefix: prefix.clone(),
+        start_after: Some(after),
+        ..Default::default()
+    };
+    let page = service.buckets.list(&options).await?;
+    let next = page.buckets.last().map(|bucket| bucket.name.clone()).filter(|_| page.truncated);
+    let shown = |bucket: BucketInfo| Bucket {
+        creation_date: Some(time::timestamp(bucket.created)),
+        name: Some(bucket.name),
+        ..Bucket::default()
+    };
+    let buckets = page.buckets.into_iter().map(shown).collect();
     let mut response = S3Response::new(ListBucketsOutput {
         buckets: Some(buckets),
         continuation_token: next.clone(),
@@ -64,17 +73,16 @@ pub(crate) async fn create(
     refuse_unkept(&request.headers)?;
     let name = request.input.bucket;
     let constraint = request.input.create_bucket_configuration.and_then(|c| c.location_constraint);
-    if let Some(constraint) = constraint
-        && !REGIONS.contains(&constraint.as_str())
-        && !HINTS.contains(&constraint.as_str().to_ascii_lowercase().as_str())
-    {
+    let location = constraint.map(|constraint| constraint.as_str().to_ascii_lowercase());
+    let hint = location.filter(|location| !REGIONS.contains(&location.as_str()));
+    if hint.as_ref().is_some_and(|hint| !HINTS.contains(&hint.as_str())) {
         return Err(S3Error::with_message(
             S3ErrorCode::InvalidLocationConstraint,
             "The specified location constraint is not valid.",
         ));
     }
-    // As R2 and as S3 in its first region: what is yours already is no error.
-    service.buckets.create(&name).await?;
+    let options = BucketOptions { location: hint, ..BucketOptions::default() };
+    service.buckets.create(&name, &options).await?;
     Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")), ..Default::default() }))
 }
 

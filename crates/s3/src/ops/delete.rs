@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use selvedge_r2::{Conditions, EtagMatcher};
 
 use crate::service::Service;
-use crate::{access, refusal};
+use crate::{access, conditions, metadata, refusal};
 
 /// Keys of one request.
 const KEYS: usize = 1000;
@@ -15,8 +16,11 @@ pub(crate) async fn one(
     service: &Service,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
-    let bucket = service.buckets.get(&request.input.bucket).await?;
-    bucket.delete(vec![request.input.key]).await.map_err(refusal::of)?;
+    let input = request.input;
+    metadata::refuse_version(input.version_id.as_deref())?;
+    let conditions = conditions::OWN.read(&request.headers)?;
+    let bucket = service.buckets.get(&input.bucket).await?;
+    bucket.delete_if(&input.key, conditions).await.map_err(refusal::of)?;
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 
@@ -32,26 +36,33 @@ pub(crate) async fn several(
         ));
     }
     let bucket = service.buckets.get(&name).await?;
-    let (mut allowed, mut errors) = (Vec::new(), Vec::new());
+    let (mut wanted, mut deleted, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for object in delete.objects {
-        if let Err(no) = access::require("DeleteObjects", &name, Some(&object.key)) {
+        let refused = access::require("DeleteObjects", &name, Some(&object.key))
+            .and_then(|()| metadata::refuse_version(object.version_id.as_deref()));
+        if let Err(no) = refused {
             errors.push(shown_error(object.key, &no));
-        } else if object.key.is_empty() || object.key.len() > 1024 {
-            errors.push(shown_error(object.key, &refusal::of(selvedge_r2::Error::InvalidObjectName)));
         } else if seen.insert(object.key.clone()) {
-            allowed.push(object.key);
+            let etag = object.e_tag.map(|etag| EtagMatcher::Strong(etag.into_value()));
+            let conditions = Conditions { etag_matches: etag.into_iter().collect(), ..Conditions::default() };
+            wanted.push((object.key, conditions));
         }
     }
-    bucket.delete(allowed.clone()).await.map_err(refusal::of)?;
-    let deleted = if delete.quiet == Some(true) {
-        None
-    } else {
-        let shown = |key| DeletedObject { key: Some(key), ..Default::default() };
-        Some(allowed.into_iter().map(shown).collect())
-    };
-    let errors = (!errors.is_empty()).then_some(errors);
-    Ok(S3Response::new(DeleteObjectsOutput { deleted, errors, ..Default::default() }))
+    let keys: Vec<String> = wanted.iter().map(|(key, _)| key.clone()).collect();
+    let outcomes = bucket.delete_each(wanted).await.map_err(refusal::of)?;
+    for (key, outcome) in keys.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(_) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
+            Err(no) => errors.push(shown_error(key, &refusal::of(no))),
+        }
+    }
+    let quiet = delete.quiet == Some(true);
+    Ok(S3Response::new(DeleteObjectsOutput {
+        deleted: (!quiet && !deleted.is_empty()).then_some(deleted),
+        errors: (!errors.is_empty()).then_some(errors),
+        ..Default::default()
+    }))
 }
 
 fn shown_error(key: String, error: &S3Error) -> Error {

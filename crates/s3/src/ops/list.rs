@@ -6,6 +6,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 use selvedge_r2::{ListOptions, Listing};
 
+use crate::checksums::{kind_name, shown_algorithm};
 use crate::metadata::class_name;
 use crate::ops::owner;
 use crate::service::Service;
@@ -127,7 +128,7 @@ impl Asked {
             None => {}
             Some(Start::At(cursor)) => options.cursor = Some(cursor.clone()),
             Some(Start::Behind(key)) if self.is_group(key) => {
-                options.cursor = Some(hex::encode(behind(key)));
+                options.after_group(key);
             }
             Some(Start::Behind(key)) => options.start_after = Some(key.clone()),
         }
@@ -149,17 +150,11 @@ impl Asked {
     }
 }
 
-/// The first bytes behind all that begins with `group`.
-fn behind(group: &str) -> Vec<u8> {
-    let mut place = group.as_bytes().to_vec();
-    if let Some(last) = place.last_mut() {
-        *last = last.saturating_add(1);
-    }
-    place
-}
-
 fn contents(page: Listing, encoding: Encoding, with_owner: bool) -> Vec<Object> {
     let shown = |object: selvedge_r2::Object| Object {
+        checksum_algorithm: shown_algorithm(&object.checksums)
+            .map(|name| vec![ChecksumAlgorithm::from_static(name)]),
+        checksum_type: shown_algorithm(&object.checksums).map(|_| kind_name(object.checksum_kind)),
         e_tag: Some(ETag::Strong(object.etag)),
         key: Some(encoding.text(object.key)),
         last_modified: Some(time::timestamp(object.uploaded)),
@@ -234,6 +229,5 @@ mod tests {
         assert!(!asked("", "/").is_group("a/b/"));
         assert!(asked("a/", "/").is_group("a/b/"));
         assert!(!asked("", "").is_group("a/"));
-        assert_eq!(behind("a/"), b"a0");
     }
 }

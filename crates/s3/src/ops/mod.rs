@@ -1,7 +1,10 @@
 //! Each operation as calls on the engine.
 
 pub(crate) mod buckets;
+pub(crate) mod copy;
+pub(crate) mod cors;
 pub(crate) mod delete;
+pub(crate) mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod multipart;
 pub(crate) mod read;

@@ -2,12 +2,14 @@
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
-use selvedge_r2::{Algorithm, Bucket, Checksums, PutOptions};
+use selvedge_r2::{Bucket, PutOptions};
 
-use crate::metadata::{self, Headers, add_checksum, refuse_unkept, shown_checksum};
+use crate::checksums::{self, kind_name, show_checksums, shown_algorithm};
+use crate::metadata::{self, headers_of, refuse_unkept};
+use crate::ops::read::expiration;
 use crate::ops::upload::{self, Upload};
 use crate::service::Service;
-use crate::{access, conditions};
+use crate::{access, conditions, ssec};
 
 pub(crate) async fn put(
     service: &Service,
@@ -15,35 +17,27 @@ pub(crate) async fn put(
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let input = request.input;
     refuse_unkept(&request.headers)?;
-    let mut checksums = Checksums::default();
-    add_checksum(&mut checksums, Algorithm::Md5, 16, input.content_md5.as_deref())?;
-    add_checksum(&mut checksums, Algorithm::Sha1, 20, input.checksum_sha1.as_deref())?;
-    add_checksum(&mut checksums, Algorithm::Sha256, 32, input.checksum_sha256.as_deref())?;
+    let given = checksums::given(&request.headers, request.trailing_headers)?;
+    let ssec = ssec::key(&request.headers, ssec::OWN)?;
     let options = PutOptions {
         conditions: conditions::OWN.read(&request.headers)?,
-        http: Headers {
-            content_type: input.content_type,
-            content_language: input.content_language,
-            content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding,
-            cache_control: input.cache_control,
-            expires: input.expires,
-        }
-        .into_http(),
+        http: headers_of!(input),
         custom: metadata::custom(input.metadata),
         class: metadata::storage_class(input.storage_class.as_ref())?,
-        checksums,
+        checksums: given.checksums,
+        count: given.count,
+        trailer: given.trailer,
+        ssec: ssec.clone(),
     };
     let size = upload::size(input.content_length)?;
     let bucket = bucket_for_upload(service, &input.bucket, &request.headers).await?;
     let (body, fault) = Upload::new(input.body);
     let object = bucket.put(&input.key, body, size, options).await.map_err(|error| fault.explain(error))?;
-    let output = PutObjectOutput {
-        checksum_sha1: shown_checksum(&object.checksums, Algorithm::Sha1),
-        checksum_sha256: shown_checksum(&object.checksums, Algorithm::Sha256),
-        e_tag: Some(ETag::Strong(object.etag)),
-        ..Default::default()
-    };
+    let mut output = PutObjectOutput { expiration: expiration(&bucket, &object), ..Default::default() };
+    show_checksums!(output, &object.checksums, object.checksum_kind, None);
+    output.checksum_type = shown_algorithm(&object.checksums).map(|_| kind_name(object.checksum_kind));
+    (output.sse_customer_algorithm, output.sse_customer_key_md5) = ssec::shown(ssec.as_ref());
+    output.e_tag = Some(ETag::Strong(object.etag));
     Ok(S3Response::new(output))
 }
 
@@ -53,9 +47,11 @@ pub(crate) async fn bucket_for_upload(
     name: &str,
     headers: &http::HeaderMap,
 ) -> S3Result<Bucket> {
-    if headers.get("cf-create-bucket-if-missing").is_some_and(|value| value == "true") {
+    if headers.get("cf-create-bucket-if-missing").is_some_and(|value| value == "true")
+        && !service.buckets.exists(name).await?
+    {
         access::require("CreateBucket", name, None)?;
-        service.buckets.create(name).await?;
+        service.buckets.create_if_missing(name).await?;
     }
     service.buckets.get(name).await
 }
