@@ -7,8 +7,6 @@ use s3s::dto::{self, ChecksumType};
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 use selvedge_r2::{Algorithm, ChecksumKind, Checksums, Trailer, UploadChecksum};
 
-use crate::refusal::invalid_argument;
-
 /// The algorithms that S3 has, with the ends of their headers' names.
 const ALGORITHMS: [(Algorithm, &str, &str); 5] = [
     (Algorithm::Crc32, "CRC32", "x-amz-checksum-crc32"),
@@ -34,7 +32,7 @@ pub(crate) fn given(headers: &HeaderMap, trailing: Option<TrailingHeaders>) -> S
     let mut given = Given::default();
     if let Some(value) = headers.get("content-md5") {
         let bytes = value.to_str().ok().and_then(|text| decode(Algorithm::Md5, text)).ok_or_else(|| {
-            S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid.")
+            S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is invalid.")
         })?;
         given.checksums.insert(Algorithm::Md5, &bytes);
     }
@@ -189,7 +187,8 @@ fn decode(algorithm: Algorithm, text: &str) -> Option<Vec<u8>> {
 }
 
 fn invalid_value(header: &str) -> S3Error {
-    invalid_argument(format!("Value for {header} header is invalid."))
+    let text = format!("Value for {header} header is invalid.");
+    S3Error::with_message(S3ErrorCode::InvalidDigest, text)
 }
 
 #[cfg(test)]
@@ -217,7 +216,7 @@ mod tests {
         assert_eq!(read(&two).err().as_deref(), Some("InvalidRequest"));
         for no in ["NhCm", "not base64", ""] {
             assert_eq!(read(&[("content-md5", no)]).err().as_deref(), Some("InvalidDigest"), "{no}");
-            assert_eq!(read(&[("x-amz-checksum-sha1", no)]).err().as_deref(), Some("InvalidArgument"));
+            assert_eq!(read(&[("x-amz-checksum-sha1", no)]).err().as_deref(), Some("InvalidDigest"));
         }
         let asked = read(&[("x-amz-sdk-checksum-algorithm", "CRC32C")]).unwrap();
         assert_eq!(asked.count, [Algorithm::Crc32c]);

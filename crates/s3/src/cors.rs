@@ -1,7 +1,7 @@
 //! Pages of other origins: what a browser asks before, and what it wants to hear after.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
-use s3s::{Body, S3Error, S3ErrorCode};
+use s3s::Body;
 use selvedge_r2::{CorsGrant, cors_grant};
 
 use crate::buckets::Buckets;
@@ -42,8 +42,9 @@ impl Cors {
             None => None,
         };
         let Some(grant) = grant else {
-            return refusal::response(S3Error::with_message(
-                S3ErrorCode::Custom("AccessForbidden".into()),
+            return refusal::response(refusal::refusal(
+                "AccessForbidden",
+                StatusCode::FORBIDDEN,
                 "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, \
                  request method / Access-Control-Request-Method or Access-Control-Request-Headers are not \
                  whitelisted by the resource's CORS spec.",

@@ -26,7 +26,7 @@ use crate::hosts::{Hosts, Names};
 use crate::service::Service;
 
 /// Bytes of an XML body: a thousand keys to delete of 1,024 bytes each, or ten thousand parts, with room to spare.
-const XML: usize = 8 * 1024 * 1024;
+pub(crate) const XML: u64 = 8 * 1024 * 1024;
 /// Bytes of a connection's buffers.
 const BUFFER: usize = 512 * 1024;
 
@@ -50,7 +50,7 @@ impl Settings {
             address,
             domains: vec!["localhost".to_owned()],
             connections: 4096,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
             drain: Duration::from_secs(5),
         }
     }
@@ -84,7 +84,7 @@ impl Endpoint {
         let address = listener.local_addr().map_err(failed)?;
         let buckets = Buckets::new(store, catalog.clone());
         let mut config = S3Config::default();
-        config.xml_max_body_size = XML;
+        config.xml_max_body_size = usize::try_from(XML).unwrap_or(usize::MAX);
         let mut builder = S3ServiceBuilder::new(Service { buckets: buckets.clone() });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(Signers { keys: catalog.access_keys().clone(), clock: Arc::clone(&clock) });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use s3s::service::S3Service;
 use s3s::{Body, HttpError, S3Error, S3ErrorCode};
 use selvedge_base::{SharedClock, random_hex};
@@ -14,7 +14,7 @@ use selvedge_base::{SharedClock, random_hex};
 use crate::body::Patient;
 use crate::call::Call;
 use crate::cors::Cors;
-use crate::{guard, refusal};
+use crate::{guard, refusal, time};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
@@ -30,17 +30,22 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+        let sent = request.body().size_hint().lower();
         let mut response = self.respond(request).await?;
-        refusal::finish(&mut response);
-        response.headers_mut().insert(REQUEST_ID, self.ids.next());
+        let id = self.ids.next();
+        refusal::finish(&mut response, &id, sent);
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
         Ok(response)
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+    async fn respond(&self, mut request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
         if request.method() == Method::OPTIONS {
             return Ok(self.cors.preflight(&request).await);
         }
-        let token = match guard::check(request.uri(), request.headers(), self.clock.now()) {
+        date_from_http(request.headers_mut());
+        let token = match guard::check(request.method(), request.uri(), request.headers(), self.clock.now()) {
             Ok(token) => token,
             Err(no) => return Ok(refusal::response(no)),
         };
@@ -58,6 +63,17 @@ impl Exchange {
             return Ok(timed_out());
         }
         Ok(response)
+    }
+}
+
+/// A signature may be of the time in `Date` when there is no `x-amz-date`, which is where `s3s` looks.
+fn date_from_http(headers: &mut HeaderMap) {
+    const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+    let signed = headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(AMZ_DATE);
+    let date = headers.get(header::DATE).filter(|_| signed).and_then(|date| date.to_str().ok());
+    let date = date.and_then(time::http_date).and_then(time::to_amz_date);
+    if let Some(Ok(date)) = date.map(HeaderValue::try_from) {
+        headers.insert(AMZ_DATE, date);
     }
 }
 
@@ -87,9 +103,9 @@ impl RequestIds {
         Self { run: random_hex(&**clock, 4), last: AtomicU64::new(0) }
     }
 
-    fn next(&self) -> HeaderValue {
+    fn next(&self) -> String {
         let mut id = self.run.clone();
         let _ = write!(id, "{:08x}", self.last.fetch_add(1, Ordering::Relaxed));
-        HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        id
     }
 }

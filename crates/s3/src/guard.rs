@@ -2,7 +2,7 @@
 //!
 //! `s3s` checks times too, by the system's clock. This goes before it by ours, with the limits and the words of R2.
 
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use selvedge_base::Millis;
 
@@ -17,8 +17,16 @@ const LONGEST: i64 = 7 * 24 * 60 * 60;
 const TOKEN: usize = 8 * 1024;
 
 /// Refuses what cannot be right. Answers the session token, if there is one.
-pub(crate) fn check(uri: &Uri, headers: &HeaderMap, now: Millis) -> S3Result<Option<String>> {
+pub(crate) fn check(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    now: Millis,
+) -> S3Result<Option<String>> {
     check_path(uri)?;
+    if method == Method::PUT {
+        check_part(uri.query().unwrap_or_default())?;
+    }
     let now = i64::try_from(now.secs()).unwrap_or(i64::MAX);
     let query = uri.query().unwrap_or_default();
     let in_query = parameter(query, "X-Amz-Signature").is_some();
@@ -58,8 +66,18 @@ fn check_path(uri: &Uri) -> S3Result<()> {
     Ok(())
 }
 
+/// Half of what names a part would be taken for no part at all, and overwrite the object.
+fn check_part(query: &str) -> S3Result<()> {
+    match (parameter(query, "uploadId"), parameter(query, "partNumber")) {
+        (Some(_), None) | (None, Some(_)) => {
+            Err(invalid_argument("A part is named by both uploadId and partNumber."))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_presigned(query: &str, now: i64) -> S3Result<()> {
-    let malformed = |text: &str| refusal("AuthorizationQueryParametersError", StatusCode::BAD_REQUEST, text);
+    let malformed = |text: &str| refusal("AuthorizationQueryParametersError", StatusCode::FORBIDDEN, text);
     let expires = parameter(query, "X-Amz-Expires").unwrap_or_default();
     let expires: i64 = expires.parse().map_err(|_| malformed("X-Amz-Expires should be a number"))?;
     if !(1..=LONGEST).contains(&expires) {
@@ -137,7 +155,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        match check(&uri.parse().unwrap(), &map, Millis(now)) {
+        match check(&Method::PUT, &uri.parse().unwrap(), &map, Millis(now)) {
             Ok(token) => token.unwrap_or_default(),
             Err(error) => error.code().as_str().to_owned(),
         }
@@ -180,6 +198,8 @@ mod tests {
         let both = [("authorization", "AWS4-HMAC-SHA256 x")];
         assert_eq!(code("/b/k?X-Amz-Signature=x", &both, AT), "InvalidArgument");
         assert_eq!(code("/b/a%00b", &[], AT), "InvalidObjectName");
+        assert_eq!(code("/b/k?partNumber=1", &[], AT), "InvalidArgument");
+        assert_eq!(code("/b/k?partNumber=1&uploadId=x", &[], AT), "");
     }
 
     #[test]

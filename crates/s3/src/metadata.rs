@@ -5,7 +5,7 @@ use s3s::dto::{self, Metadata, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use selvedge_r2::{HttpMetadata, StorageClass};
 
-use crate::refusal::{header_not_implemented, not_implemented};
+use crate::refusal::{header_not_implemented, invalid_argument, not_implemented};
 use crate::time;
 
 /// The type of an object that was put without one.
@@ -102,6 +102,13 @@ pub(crate) fn shown_class(class: StorageClass) -> Option<dto::StorageClass> {
 
 /// Refuses headers that ask for what R2 does not do, and where ignoring them would be a lie.
 pub(crate) fn refuse_unkept(headers: &http::HeaderMap) -> S3Result<()> {
+    if headers.contains_key("x-amz-server-side-encryption")
+        && headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
+    {
+        return Err(invalid_argument(
+            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
+        ));
+    }
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.to_str().unwrap_or_default());
         let unkept = match name {

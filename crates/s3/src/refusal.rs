@@ -1,8 +1,10 @@
 //! Refusals in S3's words.
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use s3s::{Body, S3Error, S3ErrorCode};
 use selvedge_r2::Error;
+
+use crate::endpoint::XML;
 
 /// A refusal by a code that R2 has and S3 does not, or with another status than S3's.
 pub(crate) fn refusal(code: &'static str, status: StatusCode, message: impl Into<String>) -> S3Error {
@@ -81,30 +83,61 @@ pub(crate) fn response(error: S3Error) -> Response<Body> {
     })
 }
 
-/// Gives an error that `s3s` made without words R2's words, and a 304 no body.
-pub(crate) fn finish(response: &mut Response<Body>) {
+/// Makes of what `s3s` answers what R2 answers: a part of an object is a 206 to `HEAD` too, a 304 has no body, and an
+/// error has words and the request's id. `sent` is how many bytes of body were announced.
+pub(crate) fn finish(response: &mut Response<Body>, id: &str, sent: u64) {
+    if response.status() == StatusCode::OK && response.headers().contains_key(header::CONTENT_RANGE) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     if response.status() == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
-        response.headers_mut().remove(http::header::CONTENT_TYPE);
-        return;
+        response.headers_mut().remove(header::CONTENT_TYPE);
     }
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return;
     }
     let Some(bytes) = response.body().bytes() else { return };
+    let Some(code) = std::str::from_utf8(&bytes).ok().and_then(|text| between(text, "<Code>", "</Code>"))
+    else {
+        return;
+    };
+    let has_words = bytes.windows(9).any(|window| window == b"<Message>");
+    match code {
+        "KeyTooLongError" => replace(response, of(Error::InvalidObjectName)),
+        // Not ours, which have words: the body of an XML request could not be read.
+        "InternalError" if !has_words && sent > XML => replace(
+            response,
+            S3Error::with_message(S3ErrorCode::MaxMessageLengthExceeded, "Your request was too big."),
+        ),
+        "InternalError" if !has_words => replace(response, of(Error::IncompleteBody)),
+        _ => {}
+    }
+    let Some(bytes) = response.body().bytes() else { return };
     let Ok(text) = std::str::from_utf8(&bytes) else { return };
     let Some((head, tail)) = text.split_once("</Code>") else { return };
-    if tail.contains("<Message>") {
-        return;
-    }
-    let Some(message) = head.rsplit_once("<Code>").and_then(|(_, code)| words(code)) else { return };
-    let text = format!("{head}</Code><Message>{message}</Message>{tail}");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    let code = head.rsplit_once("<Code>").map_or("", |(_, code)| code);
+    let message = if tail.contains("<Message>") { "" } else { words(code) };
+    let message = if message.is_empty() { String::new() } else { format!("<Message>{message}</Message>") };
+    let tail = tail.replace("</Error>", "");
+    let text = format!("{head}</Code>{message}{tail}<RequestId>{id}</RequestId></Error>");
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     *response.body_mut() = Body::from(text);
 }
 
-fn words(code: &str) -> Option<&'static str> {
-    Some(match code {
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    text.split_once(start)?.1.split_once(end).map(|(found, _)| found)
+}
+
+fn replace(response: &mut Response<Body>, error: S3Error) {
+    let headers = std::mem::take(response.headers_mut());
+    *response = self::response(error);
+    for (name, value) in &headers {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+}
+
+fn words(code: &str) -> &'static str {
+    match code {
         "SignatureDoesNotMatch" => {
             "The request signature we calculated does not match the signature you provided. Check your secret access \
              key and signing method."
@@ -122,6 +155,6 @@ fn words(code: &str) -> Option<&'static str> {
         "MaxMessageLengthExceeded" => "Your request was too big.",
         "InternalError" => "We encountered an internal error. Please try again.",
         "MethodNotAllowed" => "The specified method is not allowed against this resource.",
-        _ => return None,
-    })
+        _ => "",
+    }
 }

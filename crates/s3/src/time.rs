@@ -49,6 +49,16 @@ pub(crate) fn amz_date(text: &str) -> Option<i64> {
     Timestamp::parse(TimestampFormat::DateTime, &iso).ok().map(|at| millis(&at).div_euclid(1000))
 }
 
+/// Milliseconds since the epoch in the form of signatures.
+pub(crate) fn to_amz_date(millis: i64) -> Option<String> {
+    let mut text = Vec::new();
+    let at = timestamp(Millis(u64::try_from(millis).ok()?));
+    at.format(TimestampFormat::DateTime, &mut text).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    Some(format!("{}Z", digits.get(..15)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +71,7 @@ mod tests {
         }
         assert_eq!(http_date("Sun, 22 Nov 2026 07:18:00 GMT"), Some(1_795_331_880_000));
         assert_eq!(http_date("yesterday"), None);
+        assert_eq!(to_amz_date(1_795_331_880_042).as_deref(), Some("20261122T071800Z"));
         assert_eq!(millis(&timestamp(Millis(1_795_331_880_042))), 1_795_331_880_042);
     }
 }

@@ -1,7 +1,13 @@
 //! Buckets themselves.
 
 use http::HeaderMap;
-use s3s::dto::*;
+use s3s::dto::{
+    Bucket, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, DeleteBucketInput,
+    DeleteBucketOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketLocationInput,
+    GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{BucketInfo, BucketOptions, ListBuckets};
 
@@ -31,12 +37,7 @@ pub(crate) async fn list(
     let prefix = asked("prefix").or_else(|| request.input.prefix.clone()).unwrap_or_default();
     let token = asked("continuation-token").or_else(|| request.input.continuation_token.clone());
     let after = token.or_else(|| asked("start-after")).unwrap_or_default();
-    let options = ListBuckets {
-        limit: Some(limit),
-        prefix: prefix.clone(),
-        start_after: Some(after),
-        ..Default::default()
-    };
+    let options = ListBuckets { limit: Some(limit), prefix: prefix.clone(), start_after: Some(after) };
     let page = service.buckets.list(&options).await?;
     let next = page.buckets.last().map(|bucket| bucket.name.clone()).filter(|_| page.truncated);
     let shown = |bucket: BucketInfo| Bucket {
@@ -83,7 +84,7 @@ pub(crate) async fn create(
     }
     let options = BucketOptions { location: hint, ..BucketOptions::default() };
     service.buckets.create(&name, &options).await?;
-    Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")), ..Default::default() }))
+    Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")) }))
 }
 
 /// R2's location hints. There is one place here, so they are taken and mean nothing.
@@ -126,7 +127,6 @@ pub(crate) async fn encryption(
             sse_algorithm: ServerSideEncryption::from_static(ServerSideEncryption::AES256),
         }),
         bucket_key_enabled: Some(true),
-        ..Default::default()
     };
     Ok(S3Response::new(GetBucketEncryptionOutput {
         server_side_encryption_configuration: Some(ServerSideEncryptionConfiguration { rules: vec![rule] }),

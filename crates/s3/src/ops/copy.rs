@@ -1,6 +1,9 @@
 //! Objects and parts made of other objects.
 
-use s3s::dto::*;
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag, MetadataDirective,
+    UploadPartCopyInput, UploadPartCopyOutput,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{CopyMetadata, CopyOptions, PartCopyOptions};
 
@@ -89,9 +92,7 @@ pub(crate) async fn part(
             let (first, last) = range(text)?;
             let size = from.head(&source_key).await.map_err(refusal::of)?.ok_or_else(no_such_key)?.size;
             if last >= size {
-                return Err(invalid_argument(format!(
-                    "Range specified is not valid for source object of size: {size}"
-                )));
+                return Err(refusal::of(selvedge_r2::Error::InvalidRange));
             }
             Some(selvedge_r2::Range::From { offset: first, length: Some(last - first + 1) })
         }

@@ -1,6 +1,9 @@
 //! A bucket's CORS rules.
 
-use s3s::dto::*;
+use s3s::dto::{
+    CORSRule, DeleteBucketCorsInput, DeleteBucketCorsOutput, GetBucketCorsInput, GetBucketCorsOutput,
+    PutBucketCorsInput, PutBucketCorsOutput,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{CorsAllowed, CorsRule};
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use s3s::dto::*;
+use s3s::dto::{
+    self, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
-use selvedge_r2::{Conditions, EtagMatcher};
+use selvedge_r2::{Conditions, Error, EtagMatcher};
 
 use crate::service::Service;
 use crate::{access, conditions, metadata, refusal};
@@ -20,7 +22,11 @@ pub(crate) async fn one(
     metadata::refuse_version(input.version_id.as_deref())?;
     let conditions = conditions::OWN.read(&request.headers)?;
     let bucket = service.buckets.get(&input.bucket).await?;
-    bucket.delete_if(&input.key, conditions).await.map_err(refusal::of)?;
+    match bucket.delete_if(&input.key, conditions).await {
+        // What is not there needs no deleting, whatever it was to be.
+        Err(Error::PreconditionFailed) if bucket.head(&input.key).await.map_err(refusal::of)?.is_none() => {}
+        outcome => drop(outcome.map_err(refusal::of)?),
+    }
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 
@@ -65,8 +71,8 @@ pub(crate) async fn several(
     }))
 }
 
-fn shown_error(key: String, error: &S3Error) -> Error {
-    Error {
+fn shown_error(key: String, error: &S3Error) -> dto::Error {
+    dto::Error {
         code: Some(error.code().as_str().to_owned()),
         key: Some(key),
         message: error.message().map(str::to_owned),

@@ -1,6 +1,11 @@
 //! A bucket's lifecycle rules. R2 has whole days of S3's as seconds, prefixes and no tags or sizes, and no versions.
 
-use s3s::dto::*;
+use s3s::dto::{
+    AbortIncompleteMultipartUpload, DeleteBucketLifecycleInput, DeleteBucketLifecycleOutput,
+    ExpirationStatus, GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, PutBucketLifecycleConfigurationInput,
+    PutBucketLifecycleConfigurationOutput, Timestamp, TimestampFormat, Transition, TransitionStorageClass,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{
     ClassTransition, LifecycleCondition, LifecycleRule as Rule, LifecycleScope, Moment,
@@ -35,7 +40,7 @@ pub(crate) async fn put(
 ) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
     let input = request.input;
     let bucket = service.buckets.get(&input.bucket).await?;
-    let rules = input.lifecycle_configuration.map(|configuration| configuration.rules).unwrap_or_default();
+    let rules = input.lifecycle_configuration.ok_or(S3ErrorCode::MalformedXML)?.rules;
     let mut read_rules: Vec<Rule> = Vec::with_capacity(rules.len());
     for (at, rule) in rules.into_iter().enumerate() {
         read_rules.push(read(rule, at)?);

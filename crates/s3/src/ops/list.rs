@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use s3s::dto::*;
+use s3s::dto::{
+    ChecksumAlgorithm, CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+};
 use s3s::{S3Request, S3Response, S3Result};
 use selvedge_r2::{ListOptions, Listing};
 
@@ -31,7 +34,7 @@ pub(crate) async fn first(
     let output = ListObjectsOutput {
         common_prefixes: groups(&page, encoding),
         contents: Some(contents(page, encoding, true)),
-        delimiter: input.delimiter.map(|text| encoding.text(text)),
+        delimiter: input.delimiter.filter(|text| !text.is_empty()).map(|text| encoding.text(text)),
         encoding_type: input.encoding_type,
         is_truncated: Some(next.is_some()),
         marker: Some(encoding.text(input.marker.unwrap_or_default())),
@@ -68,7 +71,7 @@ pub(crate) async fn second(
         common_prefixes: groups,
         contents: Some(contents),
         continuation_token: input.continuation_token,
-        delimiter: input.delimiter.map(|text| encoding.text(text)),
+        delimiter: input.delimiter.filter(|text| !text.is_empty()).map(|text| encoding.text(text)),
         encoding_type: input.encoding_type,
         is_truncated: Some(next.is_some()),
         key_count: Some(i32::try_from(count).unwrap_or(PAGE)),

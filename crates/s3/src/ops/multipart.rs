@@ -1,9 +1,15 @@
 //! Objects that arrive in parts.
 
-use s3s::dto::*;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, CommonPrefix,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedMultipartUpload,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, Initiator, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, Owner, Part, StorageClass,
+    UploadPartInput, UploadPartOutput,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{
-    ChecksumKind, ClaimedPart, CompleteOptions, CreateOptions, ListUploads, OpenUpload, PartOptions,
+    ChecksumKind, ClaimedPart, CompleteOptions, CreateOptions, ListUploads, OpenUpload, PartOptions, Uploads,
 };
 
 use crate::checksums::{self, kind_name, show_checksums, shown_algorithm};
@@ -194,7 +200,7 @@ pub(crate) async fn list(
         upload_id_marker: input.upload_id_marker.clone().filter(|marker| !marker.is_empty()),
     };
     let page = if limit == 0 {
-        Default::default()
+        Uploads::default()
     } else {
         bucket.list_uploads(&options).await.map_err(refusal::of)?
     };
@@ -204,7 +210,7 @@ pub(crate) async fn list(
     Ok(S3Response::new(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: (!groups.is_empty()).then_some(groups),
-        delimiter: input.delimiter.map(|text| encoding.text(text)),
+        delimiter: input.delimiter.filter(|text| !text.is_empty()).map(|text| encoding.text(text)),
         encoding_type: input.encoding_type,
         is_truncated: Some(page.truncated),
         key_marker: Some(encoding.text(input.key_marker.unwrap_or_default())),

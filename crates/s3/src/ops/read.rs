@@ -1,6 +1,9 @@
 //! Reading objects.
 
-use s3s::dto::*;
+use s3s::dto::{
+    ChecksumMode, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Range,
+    StreamingBlob, TimestampFormat,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use selvedge_r2::{Bucket, Conditions, Content, Get, GetOptions, Head, Object, Span};
 

@@ -1,6 +1,6 @@
 //! Writing objects in one piece.
 
-use s3s::dto::*;
+use s3s::dto::{ETag, PutObjectInput, PutObjectOutput};
 use s3s::{S3Request, S3Response, S3Result};
 use selvedge_r2::{Bucket, PutOptions};
 

@@ -71,7 +71,7 @@ async fn a_presigned_url_does_one_thing_until_it_expires() {
 
     assert_eq!(server.send(&delete("/bkt/a%20b%2Bc").presign(&server, "604800")).await.status, 204);
     let week = get("/bkt/a%20b%2Bc").presign(&server, "604801");
-    assert_eq!(server.send(&week).await.refusal(), "400 AuthorizationQueryParametersError");
+    assert_eq!(server.send(&week).await.refusal(), "403 AuthorizationQueryParametersError");
     server.clock.advance(61_000);
     assert_eq!(server.send(&download).await.refusal(), "403 ExpiredRequest");
     assert_eq!(server.send(&upload).await.refusal(), "403 ExpiredRequest");
@@ -143,8 +143,9 @@ async fn temporary_credentials_are_less_than_their_key() {
     let answer = server.send(&several).await;
     assert_eq!((answer.element("Code").as_str(), answer.elements("Key").len()), ("AccessDenied", 2));
     // In a presigned URL the token is in the query.
-    let presigned = get(&format!("/one/mine/k?X-Amz-Security-Token={}", crate::support::encoded(&made.session_token)))
-        .presign_at(&date, "30", &made.access_key_id, &made.secret_access_key);
+    let presigned =
+        get(&format!("/one/mine/k?X-Amz-Security-Token={}", crate::support::encoded(&made.session_token)))
+            .presign_at(&date, "30", &made.access_key_id, &made.secret_access_key);
     assert_eq!(server.send(&presigned).await.refusal(), "404 NoSuchKey");
     // The secret without its token, and the token without the right secret, are nothing.
     let bare = get("/one/mine/k").sign_at(&date, &made.access_key_id, &made.secret_access_key);

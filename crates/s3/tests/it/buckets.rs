@@ -21,10 +21,15 @@ async fn buckets_come_and_go() {
         assert_eq!(server.ask(put(bad)).await.refusal(), "400 InvalidBucketName", "{bad}");
     }
     let region = |name: &str| {
-        format!("<CreateBucketConfiguration><LocationConstraint>{name}</LocationConstraint></CreateBucketConfiguration>")
+        format!(
+            "<CreateBucketConfiguration><LocationConstraint>{name}</LocationConstraint></CreateBucketConfiguration>"
+        )
     };
     server.must(put("/here").body(region("weur"))).await;
-    assert_eq!(server.ask(put("/there").body(region("mars"))).await.refusal(), "400 InvalidLocationConstraint");
+    assert_eq!(
+        server.ask(put("/there").body(region("mars"))).await.refusal(),
+        "400 InvalidLocationConstraint"
+    );
 }
 
 #[tokio::test]
@@ -52,9 +57,25 @@ async fn what_r2_does_not_have_is_not_implemented() {
     server.bucket("bkt").await;
     server.must(put("/bkt/k")).await;
     let bucket = [
-        "accelerate", "acl", "logging", "notification", "object-lock", "ownershipControls", "policy",
-        "policyStatus", "publicAccessBlock", "replication", "requestPayment", "tagging", "versioning", "versions",
-        "website", "analytics", "inventory", "metrics", "intelligent-tiering",
+        "accelerate",
+        "acl",
+        "logging",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "tagging",
+        "versioning",
+        "versions",
+        "website",
+        "analytics",
+        "inventory",
+        "metrics",
+        "intelligent-tiering",
     ];
     for part in bucket {
         let answer = server.ask(get(&format!("/bkt?{part}"))).await;
@@ -72,7 +93,10 @@ async fn what_r2_does_not_have_is_not_implemented() {
     ] {
         let refused = server.ask(put("/bkt/k").header(name, value)).await;
         assert_eq!(refused.refusal(), "501 NotImplemented", "{name}");
-        assert_eq!(refused.element("Message"), format!("Header '{name}' with value '{value}' not implemented"));
+        assert_eq!(
+            refused.element("Message"),
+            format!("Header '{name}' with value '{value}' not implemented")
+        );
     }
     assert_eq!(server.ask(delete("/bkt/k?versionId=x")).await.refusal(), "501 NotImplemented");
     server.must(delete("/bkt/k?versionId=null")).await;
@@ -109,7 +133,10 @@ async fn pages_of_other_origins_hear_what_the_rules_allow() {
         ask("https://app.example", "PUT", "x-other"),
     ] {
         let no = server.send(&no).await;
-        assert_eq!((no.refusal(), no.header("access-control-allow-origin")), ("403 AccessForbidden".into(), ""));
+        assert_eq!(
+            (no.refusal(), no.header("access-control-allow-origin")),
+            ("403 AccessForbidden".into(), "")
+        );
     }
     assert_eq!(server.send(&request("OPTIONS", "/bkt/k")).await.refusal(), "400 BadRequest");
 

@@ -1,5 +1,7 @@
 //! Bodies in the aws-chunked form.
 
+use std::fmt::Write as _;
+
 use selvedge_base::Clock as _;
 use sha2::{Digest as _, Sha256};
 
@@ -30,7 +32,7 @@ fn signed(server: &Server, chunks: &[&str], trailer: Option<(&str, &str)>) -> Re
     for chunk in chunks.iter().chain(&[""]) {
         let hash = hex::encode(Sha256::digest(chunk));
         before = sign("PAYLOAD", &format!("{before}\n{EMPTY}\n{hash}"));
-        body += &format!("{:x};chunk-signature={before}\r\n{chunk}", chunk.len());
+        let _ = write!(body, "{:x};chunk-signature={before}\r\n{chunk}", chunk.len());
         if !chunk.is_empty() {
             body += "\r\n";
         }
@@ -38,7 +40,7 @@ fn signed(server: &Server, chunks: &[&str], trailer: Option<(&str, &str)>) -> Re
     if let Some((name, value)) = trailer {
         let hash = hex::encode(Sha256::digest(format!("{name}:{value}\n")));
         let signature = sign("TRAILER", &format!("{before}\n{hash}"));
-        body += &format!("{name}:{value}\r\nx-amz-trailer-signature:{signature}\r\n");
+        let _ = write!(body, "{name}:{value}\r\nx-amz-trailer-signature:{signature}\r\n");
     }
     body += "\r\n";
     request.body(body)

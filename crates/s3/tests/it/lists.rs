@@ -1,12 +1,12 @@
 //! Pages of keys and of buckets.
 
-use crate::support::{Server, encoded, get, put};
+use crate::support::{Server, encoded, get, key_path, put};
 
 async fn with_keys(keys: &[&str]) -> Server {
     let server = Server::start().await;
     server.bucket("bkt").await;
     for key in keys {
-        server.must(put(&format!("/bkt/{}", encoded(key)))).await;
+        server.must(put(&format!("/bkt/{}", key_path(key)))).await;
     }
     server
 }
@@ -16,7 +16,8 @@ async fn pages_follow_one_another_in_both_versions() {
     let server = with_keys(&["a", "b/1", "b/2", "c", "d/e/1", "d/f", "z"]).await;
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
-        let next = if token.is_empty() { String::new() } else { format!("&continuation-token={}", encoded(&token)) };
+        let next =
+            if token.is_empty() { String::new() } else { format!("&continuation-token={}", encoded(&token)) };
         let page = server.must(get(&format!("/bkt?list-type=2&max-keys=2&delimiter=%2F{next}"))).await;
         let entries = page.elements("Key").len() + page.elements("CommonPrefixes").len();
         assert_eq!(page.element("KeyCount"), entries.to_string());
@@ -31,7 +32,8 @@ async fn pages_follow_one_another_in_both_versions() {
 
     let (mut seen, mut marker) = (Vec::new(), String::new());
     loop {
-        let page = server.must(get(&format!("/bkt?max-keys=1&delimiter=%2F&marker={}", encoded(&marker)))).await;
+        let page =
+            server.must(get(&format!("/bkt?max-keys=1&delimiter=%2F&marker={}", encoded(&marker)))).await;
         seen.extend(page.elements("Key"));
         seen.extend(page.elements("Prefix").into_iter().filter(|prefix| !prefix.is_empty()));
         marker = page.element("NextMarker");
@@ -45,7 +47,8 @@ async fn pages_follow_one_another_in_both_versions() {
 #[tokio::test]
 async fn a_page_has_what_was_asked_for() {
     let server = with_keys(&["a", "b/1", "b/2", "c"]).await;
-    let keys = async |query: &str| server.must(get(&format!("/bkt?list-type=2{query}"))).await.elements("Key");
+    let keys =
+        async |query: &str| server.must(get(&format!("/bkt?list-type=2{query}"))).await.elements("Key");
     assert_eq!(keys("&prefix=b%2F").await, ["b/1", "b/2"]);
     assert_eq!(keys("&start-after=b%2F1").await, ["b/2", "c"]);
     assert_eq!(keys("&max-keys=0").await, Vec::<String>::new());
@@ -54,7 +57,10 @@ async fn a_page_has_what_was_asked_for() {
     assert_eq!(server.must(get("/bkt?list-type=2&fetch-owner=true")).await.elements("ID").len(), 4);
     assert_eq!(server.ask(get("/bkt?max-keys=-1")).await.refusal(), "400 InvalidMaxKeys");
     assert_eq!(server.ask(get("/bkt?encoding-type=base64")).await.refusal(), "400 InvalidArgument");
-    assert_eq!(server.ask(get("/bkt?list-type=2&continuation-token=zz")).await.refusal(), "400 InvalidArgument");
+    assert_eq!(
+        server.ask(get("/bkt?list-type=2&continuation-token=zz")).await.refusal(),
+        "400 InvalidArgument"
+    );
     assert_eq!(server.ask(get("/none")).await.refusal(), "404 NoSuchBucket");
 }
 

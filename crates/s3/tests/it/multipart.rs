@@ -7,7 +7,7 @@ use crate::support::{Request, Server, delete, get, head, post, put};
 /// Parts of a megabyte do here.
 async fn server() -> Server {
     let limits = Limits { part_minimum: 1 << 20, ..Limits::default() };
-    let server = Server::start_with(limits, std::time::Duration::from_secs(60)).await;
+    let server = Server::start_with(limits, std::time::Duration::from_mins(1)).await;
     server.bucket("bkt").await;
     server
 }
@@ -21,12 +21,12 @@ fn part(id: &str, number: u32, fill: u8) -> Request {
 }
 
 fn complete(id: &str, parts: &[(u32, String)]) -> Request {
-    let listed: String = parts
+    let listed: Vec<String> = parts
         .iter()
         .map(|(number, etag)| format!("<Part><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>"))
         .collect();
     post(&format!("/bkt/k?uploadId={id}"))
-        .body(format!("<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"))
+        .body(format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.concat()))
 }
 
 async fn send(server: &Server, id: &str, number: u32, fill: u8) -> (u32, String) {
@@ -44,14 +44,17 @@ async fn parts_become_an_object_that_remembers_them() {
     let last = (7, server.must(part(&id, 7, 3).body("end")).await.header("etag").to_owned());
     let parts = server.must(get(&format!("/bkt/k?uploadId={id}&max-parts=2"))).await;
     assert_eq!(parts.elements("PartNumber"), ["1", "2"]);
-    assert_eq!((parts.element("IsTruncated"), parts.element("NextPartNumberMarker")), ("true".into(), "2".into()));
+    assert_eq!(
+        (parts.element("IsTruncated"), parts.element("NextPartNumberMarker")),
+        ("true".into(), "2".into())
+    );
     let rest = server.must(get(&format!("/bkt/k?uploadId={id}&part-number-marker=2"))).await;
     assert_eq!((rest.elements("PartNumber"), rest.element("Size")), (vec!["7".to_owned()], "3".to_owned()));
     let uploads = server.must(get("/bkt?uploads")).await;
     assert_eq!((uploads.element("UploadId"), uploads.element("Key")), (id.clone(), "k".to_owned()));
 
     let done = server.must(complete(&id, &[first, second, last])).await;
-    let etag = done.element("ETag").replace("&quot;", "\"");
+    let etag = done.element("ETag");
     assert!(etag.ends_with("-3\""), "{etag}");
     let found = server.must(get("/bkt/k")).await;
     assert_eq!((found.body.len(), found.header("content-type")), ((2 << 20) + 3, "a/b"));
@@ -59,8 +62,8 @@ async fn parts_become_an_object_that_remembers_them() {
     let by_part = server.ask(get("/bkt/k?partNumber=2")).await;
     assert_eq!((by_part.status, by_part.header("x-amz-mp-parts-count")), (206, "3"));
     assert_eq!(by_part.body, vec![2; 1 << 20]);
-    assert_eq!(server.ask(head("/bkt/k?partNumber=3")).await.header("content-length"), "3");
-    assert_eq!(server.ask(get("/bkt/k?partNumber=4")).await.refusal(), "416 InvalidPart");
+    assert_eq!(server.ask(head("/bkt/k?partNumber=7")).await.header("content-length"), "3");
+    assert_eq!(server.ask(get("/bkt/k?partNumber=4")).await.refusal(), "400 InvalidPart");
     assert!(server.must(get("/bkt?uploads")).await.elements("UploadId").is_empty());
 }
 
@@ -104,7 +107,8 @@ async fn a_part_can_be_a_range_of_an_object() {
         let made = server.must(copy(number, range)).await;
         parts.push((number, made.element("ETag")));
     }
-    for no in ["bytes=0-3145728", "bytes=5-", "0-5", "bytes=9-5"] {
+    assert_eq!(server.ask(copy(3, "bytes=0-3145728")).await.refusal(), "416 InvalidRange");
+    for no in ["bytes=5-", "0-5", "bytes=9-5"] {
         assert_eq!(server.ask(copy(3, no)).await.refusal(), "400 InvalidArgument", "{no}");
     }
     server.must(complete(&id, &parts)).await;

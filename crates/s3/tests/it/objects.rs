@@ -78,7 +78,10 @@ async fn a_range_is_a_part_of_it() {
         assert_eq!(refused.refusal(), "416 InvalidRange", "{range}");
     }
     server.must(put("/bkt/empty")).await;
-    assert_eq!(server.ask(get("/bkt/empty").header("range", "bytes=0-1")).await.refusal(), "416 InvalidRange");
+    assert_eq!(
+        server.ask(get("/bkt/empty").header("range", "bytes=0-1")).await.refusal(),
+        "416 InvalidRange"
+    );
 }
 
 #[tokio::test]
@@ -112,9 +115,13 @@ async fn conditions_hold_for_reading_and_writing() {
     }
     assert_eq!(server.ask(put("/bkt/new").header("if-match", "*")).await.refusal(), "412 PreconditionFailed");
     assert_eq!(server.ask(put("/bkt/new").header("if-none-match", "*")).await.status, 200);
-    assert_eq!(server.ask(delete("/bkt/k").header("if-match", "\"other\"")).await.refusal(), "412 PreconditionFailed");
+    assert_eq!(
+        server.ask(delete("/bkt/k").header("if-match", "\"other\"")).await.refusal(),
+        "412 PreconditionFailed"
+    );
     assert_eq!(server.ask(delete("/bkt/k").header("if-unmodified-since", never)).await.status, 204);
     assert_eq!(server.ask(get("/bkt/k")).await.status, 404);
+    assert_eq!(server.ask(delete("/bkt/k").header("if-match", "\"other\"")).await.status, 204);
 }
 
 #[tokio::test]
@@ -126,7 +133,7 @@ async fn a_copy_takes_merges_or_leaves_metadata() {
     let etag = server.must(source.header("x-amz-meta-b", "1").body("x")).await.header("etag").to_owned();
     let copy = |to: &str| put(to).header("x-amz-copy-source", "bkt/a%20b");
     let made = server.must(copy("/other/k")).await;
-    assert_eq!(made.element("ETag").replace("&quot;", "\""), etag);
+    assert_eq!(made.element("ETag"), etag);
     let found = server.must(head("/other/k")).await;
     assert_eq!((found.header("content-type"), found.header("x-amz-meta-a")), ("text/css", "1"));
 
@@ -134,7 +141,10 @@ async fn a_copy_takes_merges_or_leaves_metadata() {
     server.must(replace).await;
     let found = server.must(head("/other/k")).await;
     let seen = ["a", "c"].map(|name| found.header(&format!("x-amz-meta-{name}")).to_owned());
-    assert_eq!((found.header("content-type"), seen), ("application/octet-stream", ["", "2"].map(str::to_owned)));
+    assert_eq!(
+        (found.header("content-type"), seen),
+        ("application/octet-stream", ["", "2"].map(str::to_owned))
+    );
 
     let merge = copy("/other/k").header("x-amz-metadata-directive", "MERGE").header("x-amz-meta-b", "2");
     server.must(merge).await;
@@ -203,8 +213,7 @@ async fn checksums_are_held_against_the_body() {
         let bad = server.ask(put("/bkt/k").header(name, value).body("hallo")).await;
         assert_eq!(bad.refusal(), "400 BadDigest", "{name}");
         let none = server.ask(put("/bkt/k").header(name, "x").body("hello")).await;
-        let code = if name == "content-md5" { "400 InvalidDigest" } else { "400 InvalidArgument" };
-        assert_eq!(none.refusal(), code, "{name}");
+        assert_eq!(none.refusal(), "400 InvalidDigest", "{name}");
     }
     let found = server.must(head("/bkt/k").header("x-amz-checksum-mode", "ENABLED")).await;
     assert_eq!(found.header("x-amz-checksum-sha256"), good[4].1);
@@ -228,8 +237,8 @@ async fn several_objects_go_at_once_and_each_has_its_answer() {
     assert_eq!(left.elements("Key"), ["b", "c"]);
     let quiet = "<Delete><Quiet>true</Quiet><Object><Key>b</Key></Object></Delete>";
     assert!(!server.must(post("/bkt?delete").body(quiet)).await.text().contains("<Deleted>"));
-    let many: String = (0..1001).map(|n| format!("<Object><Key>{n}</Key></Object>")).collect();
-    let many = server.ask(post("/bkt?delete").body(format!("<Delete>{many}</Delete>"))).await;
+    let many: Vec<String> = (0..1001).map(|n| format!("<Object><Key>{n}</Key></Object>")).collect();
+    let many = server.ask(post("/bkt?delete").body(format!("<Delete>{}</Delete>", many.concat()))).await;
     assert_eq!(many.refusal(), "400 MalformedXML");
     assert_eq!(server.ask(post("/bkt?delete").body("<Delete></Delete>")).await.refusal(), "400 MalformedXML");
 }

@@ -17,7 +17,8 @@ async fn of_two_conditional_puts_exactly_one_wins() {
     for round in 0..rounds() {
         // A new key every other time: first If-None-Match, then If-Match on what was there.
         let target = format!("/bkt/k{}", round / 2);
-        let condition = if round % 2 == 0 { ("if-none-match", "*".to_owned()) } else { ("if-match", etag.clone()) };
+        let condition =
+            if round % 2 == 0 { ("if-none-match", "*".to_owned()) } else { ("if-match", etag.clone()) };
         let race = ["one", "two"].map(|name| {
             let body = format!("{name} {round}");
             let request = put(&target).header(condition.0, condition.1.clone()).body(body.clone());

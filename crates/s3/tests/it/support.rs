@@ -36,7 +36,7 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::start_with(Limits::default(), Duration::from_secs(60)).await
+        Self::start_with(Limits::default(), Duration::from_mins(1)).await
     }
 
     pub(crate) async fn start_with(limits: Limits, patience: Duration) -> Self {
@@ -153,13 +153,18 @@ impl Response {
     pub(crate) fn elements(&self, name: &str) -> Vec<String> {
         let (text, open) = (self.text(), format!("<{name}>"));
         let found = text.split(&open).skip(1);
-        found.map(|rest| rest.split("</").next().unwrap_or_default().to_owned()).collect()
+        found.map(|rest| unescaped(rest.split("</").next().unwrap_or_default())).collect()
     }
 
     /// Status and code of a refusal, as `404 NoSuchKey`.
     pub(crate) fn refusal(&self) -> String {
         format!("{} {}", self.status, self.element("Code"))
     }
+}
+
+fn unescaped(text: &str) -> String {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text.to_owned(), |text, (entity, char)| text.replace(entity, char))
 }
 
 #[derive(Clone)]
@@ -244,9 +249,8 @@ impl Request {
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         let canonical = self.canonical(path, query, &names, &payload);
         let signature = signature(&canonical, date, secret);
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}"
-        );
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
         self.header("authorization", authorization)
     }
 
@@ -292,8 +296,9 @@ impl Request {
             .map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") })
             .collect();
         pairs.sort();
-        let headers: String = names.split(';').map(|name| format!("{name}:{}\n", self.value(name).trim())).collect();
-        format!("{}\n{path}\n{}\n{headers}\n{names}\n{payload}", self.method, pairs.join("&"))
+        let headers: Vec<String> =
+            names.split(';').map(|name| format!("{name}:{}\n", self.value(name).trim())).collect();
+        format!("{}\n{path}\n{}\n{}\n{names}\n{payload}", self.method, pairs.join("&"), headers.concat())
     }
 }
 
@@ -324,6 +329,11 @@ fn signature(canonical: &str, date: &str, secret: &str) -> String {
     let text =
         format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope(date), hex::encode(Sha256::digest(canonical)));
     hex::encode(hmac(&signing_key(date, secret), &text))
+}
+
+/// A key as a path has it: its slashes stay.
+pub(crate) fn key_path(key: &str) -> String {
+    encoded(key).replace("%2F", "/")
 }
 
 /// As a query has it.
