@@ -13,6 +13,7 @@ mod client;
 mod d1;
 mod envelope;
 mod kv;
+mod r2;
 mod request;
 mod server;
 

@@ -17,7 +17,7 @@ use tokio::net::UnixListener;
 
 use crate::envelope::{Body, Outcome, Refused};
 use crate::request::Call;
-use crate::{access_keys, d1, kv};
+use crate::{access_keys, d1, kv, r2};
 
 /// The engines that the API is about.
 pub struct Api {
@@ -69,6 +69,7 @@ impl Api {
             ["client", "v4", "accounts", _, "r2", "access-keys", rest @ ..] => {
                 access_keys::answer(self, call, rest).await
             }
+            ["client", "v4", "accounts", _, "r2", "buckets", rest @ ..] => r2::answer(self, call, rest).await,
             _ => Err(Refused::no_route()),
         }
     }

@@ -24,6 +24,7 @@ pub(crate) enum Command {
     D1(crate::d1::D1Arguments),
     Kv(crate::kv::KvArguments),
     S3(crate::s3::S3Arguments),
+    R2(crate::r2::R2Arguments),
 }
 
 /// Serve a project with real storage, and rebuild it on every change.

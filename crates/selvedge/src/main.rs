@@ -7,6 +7,7 @@ mod dev;
 mod import;
 mod kv;
 mod s3;
+mod r2;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Kv(kv) => runtime.block_on(kv::run(kv)),
         Command::S3(s3) => runtime.block_on(s3::run(s3)),
+        Command::R2(r2) => runtime.block_on(r2::run(r2)),
     }
 }
 
