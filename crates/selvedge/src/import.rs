@@ -10,7 +10,7 @@ use http::Method;
 use selvedge_base::{Clock as _, SystemClock};
 use selvedge_node::ClientError;
 use selvedge_project::{D1Database, KvNamespace};
-use selvedge_state::{Pair, PairValue, State};
+use selvedge_state::{Pair, PairValue, R2Object, State};
 
 use crate::tools::{self, Outcome, Place, PlaceArguments, segment};
 
@@ -23,8 +23,8 @@ const SOON: u64 = 60;
 
 /// Copy what wrangler dev or workerd serve has stored for this project.
 ///
-/// Takes the KV namespaces and D1 databases that the config names. What is there stays as it is. KV keys are
-/// overwritten; a D1 database is only taken when there is none of that id yet.
+/// Takes the KV namespaces, D1 databases and R2 buckets that the config names. What is there stays as it is. KV
+/// keys and R2 objects are overwritten; a D1 database is only taken when there is none of that id yet.
 #[derive(Args, Debug)]
 pub(crate) struct ImportArguments {
     /// The state directory: .wrangler, .wrangler/state/v3 or .wrangler/state/workerd.
@@ -49,6 +49,9 @@ async fn work(arguments: ImportArguments) -> Outcome {
         }
         for database in &worker.d1_databases {
             d1(&place, &state, database).await?;
+        }
+        for bucket in &worker.r2_buckets {
+            r2(&place, &state, &bucket.bucket).await?;
         }
     }
     Ok(())
@@ -114,4 +117,50 @@ async fn d1(place: &Place, state: &State, database: &D1Database) -> Outcome {
         },
     }
     Ok(())
+}
+
+async fn r2(place: &Place, state: &State, bucket: &str) -> Outcome {
+    let Some(theirs) = state.r2(bucket)? else {
+        tools::spoken(format_args!("R2 {bucket}: nothing there"));
+        return Ok(());
+    };
+    let path = crate::r2::path(place, bucket).await?;
+    let total = theirs.count()?;
+    let bar = tools::bar(&format!("R2 {bucket}"), "objects", total);
+    let mut after = None;
+    loop {
+        let page = theirs.page(after.as_deref(), PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        let puts =
+            stream::iter(page).map(|object| put_object(place, &path, object)).buffer_unordered(TOGETHER);
+        puts.try_for_each(|()| {
+            bar.inc(1);
+            std::future::ready(Ok(()))
+        })
+        .await?;
+    }
+    bar.finish_and_clear();
+    tools::spoken(format_args!("R2 {bucket}: {total} objects"));
+    Ok(())
+}
+
+async fn put_object(place: &Place, path: &str, object: R2Object) -> Outcome {
+    let custom = serde_json::to_string(&object.custom_metadata)?;
+    let size = object.size.to_string();
+    let mut headers = vec![("content-length", size.as_str()), ("cf-r2-custom-metadata", custom.as_str())];
+    let names = [
+        ("contentType", "content-type"),
+        ("contentLanguage", "content-language"),
+        ("contentDisposition", "content-disposition"),
+        ("contentEncoding", "content-encoding"),
+        ("cacheControl", "cache-control"),
+    ];
+    for (theirs, ours) in names {
+        headers.extend(object.http_metadata.get(theirs).and_then(|value| value.as_str()).map(|v| (ours, v)));
+    }
+    let target = format!("{path}/objects/{}", segment(&object.key));
+    let body = tools::files_body(object.files).await?;
+    let stored = place.client().fetch_with(Method::PUT, &target, &headers, body).await;
+    stored.map(drop).with_context(|| format!("cannot store {:?}", object.key))
 }

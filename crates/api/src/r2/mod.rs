@@ -88,7 +88,7 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
     let options =
         BucketOptions { location: wanted.location_hint, class: wanted.storage_class.unwrap_or_default() };
     match api.r2.create_bucket(&wanted.name, &options).await {
-        Err(Error::BucketConflict) if wanted.if_missing => {}
+        Err(_) if wanted.if_missing && api.r2.existing_bucket(&wanted.name).await.is_ok() => {}
         created => drop(created?),
     }
     let named = api.catalog.name_resource(ResourceKind::R2, &wanted.name, &wanted.name).await;

@@ -9,7 +9,7 @@ mod upload;
 
 pub(crate) use output::{bar, byte_bar, json, plain, raw, segment, spinner, spoken, table};
 pub(crate) use place::{Place, PlaceArguments};
-pub(crate) use upload::{file_body, full};
+pub(crate) use upload::{file_body, files_body, full};
 
 use std::process::ExitCode;
 

@@ -1,10 +1,11 @@
 //! Files as request bodies.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bytes::BytesMut;
-use futures_util::stream;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use indicatif::ProgressBar;
@@ -22,19 +23,37 @@ pub(crate) fn full(bytes: Vec<u8>) -> Body {
 
 /// The bytes of `path`, read as they are sent, and how many they are. `bar` is told of them.
 pub(crate) async fn file_body(path: &Path, bar: Option<ProgressBar>) -> anyhow::Result<(Body, u64)> {
-    let opening = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).await.with_context(opening)?;
-    let size = file.metadata().await.with_context(opening)?.len();
-    file.set_max_buf_size(CHUNK);
-    let chunks = stream::try_unfold((file, bar), |(mut file, bar)| async move {
-        let mut chunk = BytesMut::with_capacity(CHUNK);
-        if file.read_buf(&mut chunk).await? == 0 {
-            return Ok(None);
-        }
+    let file = open(path).await?;
+    let size = file.metadata().await?.len();
+    let chunks = chunks(file).inspect_ok(move |chunk| {
         if let Some(bar) = &bar {
             bar.inc(chunk.len() as u64);
         }
-        Ok(Some((Frame::data(chunk.freeze()), (file, bar))))
     });
-    Ok((StreamBody::new(chunks).boxed_unsync(), size))
+    Ok((StreamBody::new(chunks.map_ok(Frame::data)).boxed_unsync(), size))
+}
+
+/// The bytes of several files, one after the other.
+pub(crate) async fn files_body(paths: Vec<PathBuf>) -> anyhow::Result<Body> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in &paths {
+        files.push(open(path).await?);
+    }
+    let all = stream::iter(files).flat_map(chunks);
+    Ok(StreamBody::new(all.map_ok(Frame::data)).boxed_unsync())
+}
+
+async fn open(path: &Path) -> anyhow::Result<File> {
+    let mut file = File::open(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    file.set_max_buf_size(CHUNK);
+    Ok(file)
+}
+
+fn chunks(file: File) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let chunks = stream::try_unfold(file, |mut file| async move {
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        let read = file.read_buf(&mut chunk).await?;
+        Ok((read > 0).then(|| (chunk.freeze(), file)))
+    });
+    Box::pin(chunks)
 }

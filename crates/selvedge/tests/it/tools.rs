@@ -181,9 +181,18 @@ async fn what_wrangler_and_workerd_stored_is_taken_over() {
         project.write("index.js", WORKER);
         project.write(
             "wrangler.toml",
-            &format!("{CONFIG}[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"app\"\ndatabase_id = \"aaaa-bbbb\"\n"),
+            &format!("{CONFIG}[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"app\"\ndatabase_id = \"aaaa-bbbb\"\n[[r2_buckets]]\nbinding = \"B\"\nbucket_name = \"files\"\n"),
         );
         selvedge(&project, &["import", from]).await;
+        if from == "wrangler" {
+            let object = selvedge_json(&project, &["r2", "object", "list", "files", "--json"]).await;
+            assert_eq!(object[0]["key"], json!("dir/f.txt"));
+            assert_eq!(object[0]["http_metadata"], json!({ "contentType": "text/plain" }));
+            assert_eq!(
+                selvedge(&project, &["r2", "object", "get", "files/dir/f.txt", "--pipe"]).await,
+                "hi\n"
+            );
+        }
         assert_eq!(selvedge_json(&project, &["kv", "key", "list", "--binding", "KV"]).await, keys);
         assert_eq!(selvedge(&project, &["kv", "key", "get", "a/b", "--binding", "KV"]).await, "hello");
         let rows = ["d1", "execute", "app", "--json", "--command", "SELECT a FROM t"];
@@ -197,4 +206,42 @@ async fn what_wrangler_and_workerd_stored_is_taken_over() {
     let (code, _, talk) = run_apart(project.path(), &["import", "nowhere"]).await;
     assert_eq!(code, Some(1));
     assert!(talk.contains("nowhere is not a state directory"), "{talk}");
+}
+
+#[tokio::test]
+async fn r2_objects_and_rules_go_in_and_out() {
+    let project = project();
+    let place = ["--persist-to", "data"];
+    let selvedge = |words: &'static [&str]| {
+        let (project, words) = (&project, [words, &place[..]].concat());
+        async move { selvedge(project, &words).await }
+    };
+    selvedge(&["r2", "bucket", "create", "photos"]).await;
+    project.write("a.txt", "first");
+    project.write("b.txt", &"second".repeat(100_000));
+    selvedge(&["r2", "object", "put", "photos/x/a b?.txt", "--file", "a.txt", "--ct", "text/plain"]).await;
+    project.write("list.json", r#"[{"key": "x/b", "file": "b.txt"}, {"key": "c", "file": "a.txt"}]"#);
+    selvedge(&["r2", "bulk", "put", "photos", "--filename", "list.json"]).await;
+    assert_eq!(selvedge(&["r2", "object", "get", "photos/x/a b?.txt", "--pipe"]).await, "first");
+    selvedge(&["r2", "object", "get", "photos/x/b", "--file", "out.txt"]).await;
+    assert_eq!(project.read("out.txt"), project.read("b.txt"));
+    let info =
+        selvedge_json(&project, &["r2", "bucket", "info", "photos", "--json", "--persist-to", "data"]).await;
+    assert_eq!((&info["object_count"], &info["bucket_size"]), (&json!(3), &json!(600_010)));
+
+    project.write(
+        "lock.json",
+        r#"{"id": "keep", "enabled": true, "prefix": "x/", "condition": {"type": "Indefinite"}}"#,
+    );
+    selvedge(&["r2", "bucket", "lock", "add", "photos", "--file", "lock.json"]).await;
+    let locked = ["r2", "object", "delete", "photos/x/b", "--persist-to", "data"];
+    let (code, _, talk) = run_apart(project.path(), &locked).await;
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("lock"), "{talk}");
+    selvedge(&["r2", "bucket", "lock", "remove", "photos", "--name", "keep"]).await;
+    selvedge(&["r2", "object", "delete", "photos/x/b"]).await;
+    let (code, _, talk) =
+        run_apart(project.path(), &["r2", "bucket", "delete", "photos", "--persist-to", "data"]).await;
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("not empty"), "{talk}");
 }
