@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use selvedge_base::{SharedClock, random_hex};
-use selvedge_hyperdrive::{Origin, OriginError};
 use selvedge_objects::ObjectClass;
 use selvedge_project::{Project, Worker};
 use selvedge_workerd::{
-    App, AppWorker, Bundle, BundleError, ConfigError, HyperdriveTarget, Mode, Sockets, SourceMap,
-    VersionMetadata,
+    App, AppWorker, Bundle, BundleError, ConfigError, Mode, Sockets, SourceMap, VersionMetadata,
 };
-use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
+use crate::hyperdrive::HyperdriveError;
 use crate::report::{Notice, Report};
 use crate::storage::{Storage, StorageError};
 use crate::watch::Watched;
@@ -25,7 +23,7 @@ pub enum ReleaseError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("hyperdrive {binding}")]
-    Hyperdrive { binding: String, source: OriginError },
+    Hyperdrive { binding: String, source: HyperdriveError },
     #[error("cannot write the runtime's config")]
     Config(#[source] ConfigError),
     #[error("cannot prepare {}", path.display())]
@@ -45,7 +43,7 @@ pub(crate) struct Release {
     /// The Worker, when there is only one: then whatever is said, it said.
     pub(crate) only_worker: Option<String>,
     directory: PathBuf,
-    relays: JoinSet<()>,
+    poolers: JoinSet<()>,
 }
 
 impl Drop for Release {
@@ -92,7 +90,7 @@ impl Workshop {
                 _ => None,
             },
             directory: directory.clone(),
-            relays: JoinSet::new(),
+            poolers: JoinSet::new(),
         };
 
         let mut workers = Vec::with_capacity(project.workers.len());
@@ -110,7 +108,7 @@ impl Workshop {
                 self.storage.migrate(worker, report).await?;
             }
             let object_classes = self.settle_objects(worker, &project.workers, report).await?;
-            let hyperdrive = relay_hyperdrive(worker, workers.len(), &directory, &mut release.relays)?;
+            let hyperdrive = self.hyperdrive(worker, workers.len(), &directory, &mut release.poolers)?;
             let mut worker = worker.clone();
             worker.compatibility_flags.extend(bundle.compatibility_flags);
             workers.push(AppWorker {
@@ -214,33 +212,6 @@ impl Workshop {
         report.notice(Notice::ObjectsMoved { unique_key: unique_key.to_owned(), to });
         Ok(())
     }
-}
-
-fn relay_hyperdrive(
-    worker: &Worker,
-    index: usize,
-    directory: &Path,
-    relays: &mut JoinSet<()>,
-) -> Result<Vec<HyperdriveTarget>, ReleaseError> {
-    let mut targets = Vec::new();
-    for (at, config) in worker.hyperdrive.iter().enumerate() {
-        let binding = config.binding.clone();
-        let origin = Origin::parse(&config.connection_string)
-            .map_err(|source| ReleaseError::Hyperdrive { binding: binding.clone(), source })?;
-        let socket = directory.join(format!("hyperdrive-{index}-{at}.sock"));
-        let listener = UnixListener::bind(&socket)
-            .map_err(|source| ReleaseError::Files { path: socket.clone(), source })?;
-        targets.push(HyperdriveTarget {
-            binding: binding.clone(),
-            socket,
-            scheme: origin.scheme.clone(),
-            database: origin.database.clone(),
-            user: origin.user.clone(),
-            password: origin.password.clone(),
-        });
-        relays.spawn(selvedge_hyperdrive::relay(listener, binding, origin));
-    }
-    Ok(targets)
 }
 
 /// `text`, a message with a stack, with places in the bundles turned into places in the sources.

@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Kv(crate::kv::KvArguments),
     S3(crate::s3::S3Arguments),
     R2(crate::r2::R2Arguments),
+    Hyperdrive(Box<crate::hyperdrive::HyperdriveArguments>),
 }
 
 /// Serve a project with real storage, and rebuild it on every change.

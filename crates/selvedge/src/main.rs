@@ -4,10 +4,11 @@ mod arguments;
 mod console;
 mod d1;
 mod dev;
+mod hyperdrive;
 mod import;
 mod kv;
-mod s3;
 mod r2;
+mod s3;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
         Command::D1(d1) => runtime.block_on(d1::run(d1)),
+        Command::Hyperdrive(hyperdrive) => runtime.block_on(hyperdrive::run(*hyperdrive)),
         Command::Import(import) => runtime.block_on(import::run(import)),
         Command::Kv(kv) => runtime.block_on(kv::run(kv)),
         Command::S3(s3) => runtime.block_on(s3::run(s3)),

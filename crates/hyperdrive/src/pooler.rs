@@ -1,0 +1,137 @@
+//! A pool and a cache in front of one origin, whichever protocol it speaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use selvedge_base::SharedClock;
+
+use crate::cache::{CacheCounters, CacheSettings};
+use crate::net::TlsError;
+use crate::pool::{Counters, PoolConfig, Status};
+use crate::postgres::{ClientAuth, Credential, Mode, Postgres, PostgresConfig};
+use crate::{Listener, Origin, listen};
+
+/// What a [`Pooler`] is to do.
+#[derive(Clone, Debug, Default)]
+pub struct PoolerSettings {
+    pub pool: PoolConfig,
+    pub postgres: PostgresConfig,
+    pub cache: CacheSettings,
+}
+
+impl PoolerSettings {
+    /// Every client keeps its connection for as long as it is connected.
+    pub fn set_session_mode(&mut self) {
+        self.postgres.mode = Mode::Session;
+    }
+}
+
+/// What clients log in with.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A name and a password made for this pooler, for a socket that only its Worker can reach.
+    Made,
+    /// These.
+    Given { user: String, password: String },
+}
+
+/// One origin's pooler.
+#[derive(Clone, Debug)]
+pub enum Pooler {
+    Postgres(Arc<Postgres>),
+}
+
+/// What clients put into a connection string.
+#[derive(Clone, Debug)]
+pub struct ClientLogin {
+    pub user: String,
+    pub password: String,
+    pub database: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PoolerError {
+    #[error("TLS to the database cannot be set up")]
+    Tls(#[from] TlsError),
+    #[error("there is no pool for {0} yet")]
+    Scheme(String),
+}
+
+impl Pooler {
+    /// Connects to nothing yet. Must be called inside a tokio runtime.
+    pub fn new(
+        origin: Origin,
+        login: Login,
+        settings: PoolerSettings,
+        clock: &SharedClock,
+    ) -> Result<(Self, ClientLogin), PoolerError> {
+        if origin.scheme == "mysql" {
+            return Err(PoolerError::Scheme(origin.scheme));
+        }
+        let database = String::from_utf8_lossy(&origin.database_name()).into_owned();
+        let credential = match login {
+            Login::Made => Credential::random(&**clock, &database, ClientAuth::Cleartext),
+            Login::Given { user, password } => {
+                Credential { user, password, database, auth: ClientAuth::ScramSha256 }
+            }
+        };
+        let client = ClientLogin {
+            user: credential.user.clone(),
+            password: credential.password.clone(),
+            database: credential.database.clone(),
+        };
+        let PoolerSettings { pool, postgres, .. } = settings;
+        let server = Postgres::new(origin, credential, postgres, pool, Arc::clone(clock))?;
+        Ok((Self::Postgres(server), client))
+    }
+
+    /// Serves clients until the future is dropped; those who are connected then go on.
+    pub async fn serve(&self, listener: Listener) {
+        match self {
+            Self::Postgres(server) => {
+                listen(listener, Arc::clone(server), server.config().max_clients).await;
+            }
+        }
+    }
+
+    /// New settings, and an origin that may be another. Clients that are connected stay.
+    pub fn reconfigure(&self, origin: Origin, settings: PoolerSettings) -> Result<(), PoolerError> {
+        match self {
+            Self::Postgres(server) => {
+                server.reconfigure(settings.postgres, settings.pool);
+                Ok(server.replace_origin(origin)?)
+            }
+        }
+    }
+
+    /// Lets clients finish their transactions, for `patience` at most. Returns how many had not.
+    pub async fn drain(&self, patience: Duration) -> usize {
+        match self {
+            Self::Postgres(server) => server.drain(patience).await,
+        }
+    }
+
+    /// Clients that are logged in.
+    pub fn clients(&self) -> usize {
+        match self {
+            Self::Postgres(server) => server.clients(),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Postgres(server) => server.pool().status(),
+        }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        match self {
+            Self::Postgres(server) => server.pool().counters(),
+        }
+    }
+
+    /// What the cache did; `None` without one.
+    pub fn cache_counters(&self) -> Option<CacheCounters> {
+        None
+    }
+}
