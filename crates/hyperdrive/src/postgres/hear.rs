@@ -204,6 +204,7 @@ impl Backend {
         names: &mut Names,
         heard: &mut Heard,
     ) -> Result<Fate, Surprise> {
+        self.forget_copy_ends();
         let front = self.expected.front();
         let internal = matches!(front, Some(Expect::Internal));
         let passed = if internal { Fate::Hide } else { Fate::Pass };
@@ -245,6 +246,11 @@ impl Backend {
             _ => false,
         };
         if due { Ok(passed) } else { Err(Surprise("an answer that was not due")) }
+    }
+
+    /// Ends of COPYs that never began.
+    fn forget_copy_ends(&mut self) {
+        while self.pop(|front| matches!(front, Expect::CopyEnd)) {}
     }
 
     /// Takes away what is due next, if it is what was answered.
@@ -305,7 +311,6 @@ impl Backend {
     }
 
     fn ready(&mut self, body: &[u8], heard: &mut Heard) -> Result<(), Surprise> {
-        while self.pop(|front| matches!(front, Expect::CopyEnd)) {}
         match self.expected.pop_front() {
             Some(Expect::Query | Expect::RefusedQuery(_) | Expect::Sync | Expect::Function) => {
                 heard.ready += 1;
@@ -316,6 +321,7 @@ impl Backend {
         let &[status @ (b'I' | b'T' | b'E')] = body else {
             return Err(Surprise("a ReadyForQuery without a known status"));
         };
+        self.forget_copy_ends();
         self.status = status;
         heard.idle += u32::from(status == b'I');
         self.in_batch = !self.expected.is_empty();

@@ -112,33 +112,29 @@ impl ParamTable {
     }
 }
 
-/// Appends `SET name = 'value'; `, readable whatever the origin makes of backslashes.
+/// Appends a statement that gives a setting its value, read as in a configuration file: `SET` would take a list for
+/// one item.
 pub(super) fn push_set(sql: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    sql.extend_from_slice(b"SET ");
-    // A custom setting has a dot between its two names; each of both may need quotes.
-    for (i, part) in name.split(|&b| b == b'.').enumerate() {
-        if i > 0 {
-            sql.push(b'.');
-        }
-        quote(sql, part, b'"');
-    }
-    sql.extend_from_slice(b" = ");
-    if value.contains(&b'\\') {
-        sql.push(b'E');
-    }
-    quote(sql, value, b'\'');
-    sql.extend_from_slice(b"; ");
+    sql.extend_from_slice(b"SELECT pg_catalog.set_config(");
+    push_string(sql, name);
+    sql.extend_from_slice(b", ");
+    push_string(sql, value);
+    sql.extend_from_slice(b", false); ");
 }
 
-fn quote(sql: &mut Vec<u8>, text: &[u8], mark: u8) {
-    sql.push(mark);
+/// A string that means the same whatever the origin makes of backslashes.
+fn push_string(sql: &mut Vec<u8>, text: &[u8]) {
+    if text.contains(&b'\\') {
+        sql.push(b'E');
+    }
+    sql.push(b'\'');
     for &byte in text {
-        if byte == mark || (byte == b'\\' && mark == b'\'') {
+        if matches!(byte, b'\'' | b'\\') {
             sql.push(byte);
         }
         sql.push(byte);
     }
-    sql.push(mark);
+    sql.push(b'\'');
 }
 
 #[cfg(test)]
@@ -174,7 +170,8 @@ mod tests {
     #[test]
     fn no_value_gets_out_of_its_quotes() {
         let mut sql = Vec::new();
-        push_set(&mut sql, b"my.\"var", b"it's \\' odd");
-        assert_eq!(String::from_utf8(sql).unwrap(), r#"SET "my"."""var" = E'it''s \\'' odd'; "#);
+        push_set(&mut sql, b"my.'var", b"it's \\' odd");
+        let expected = r"SELECT pg_catalog.set_config('my.''var', E'it''s \\'' odd', false); ";
+        assert_eq!(String::from_utf8(sql).unwrap(), expected);
     }
 }

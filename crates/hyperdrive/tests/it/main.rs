@@ -4,4 +4,5 @@
 
 mod cache_corpus;
 mod cache_postgres;
+mod pool;
 mod support;

@@ -1,10 +1,13 @@
 //! Databases of our own: on free ports, in temporary directories, gone with the last test that uses them.
 
+mod certificates;
+pub(crate) mod pooler;
 mod postgres;
 mod wire;
 
+pub(crate) use pooler::Pooler;
 pub(crate) use postgres::Postgres;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Reply, Wire, message};
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,12 @@
+//! The Postgres pooler in front of a real server.
+
+mod copy;
+mod extended;
+mod failures;
+mod limits;
+mod login;
+mod origins;
+mod session;
+mod settings;
+mod simple;
+mod statements;
