@@ -18,6 +18,8 @@ const DEFINES: &[&str] = &[
     "_POSIX_THREAD_SAFE_FUNCTIONS",
     // D1's SQLite has them; rusqlite's build leaves them out.
     "SQLITE_ENABLE_MATH_FUNCTIONS",
+    // Whole pages, for a database's history. Users cannot reach it: the authorizer denies it.
+    "SQLITE_ENABLE_DBPAGE_VTAB",
     // How wide printf() goes, as in Cloudflare's.
     "SQLITE_PRINTF_PRECISION_LIMIT=100000",
     // A single allocation, whatever a statement asks for.

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use selvedge_base::Clock;
-use selvedge_sqlite::{Options, Schema, WriteError};
+use selvedge_base::SharedClock;
+use selvedge_sqlite::{HistoryOptions, Keep, Options, Schema, WriteError};
 
-use crate::bookmark::Position;
+use crate::bookmark::Bookmarks;
 use crate::insights::{Insight, InsightQuery, Insights};
 use crate::plan::{Plans, Route, is_risky};
 use crate::run::{Effects, Run, State, Stop, state};
 use crate::split::split;
 use crate::wait::{Begun, Places};
-use crate::{Answer, Format, Limits, Outcome, QueryError, Result, Statement};
+use crate::{Answer, Format, Limits, Outcome, QueryError, Result, Settings, Statement};
 
 /// How long a read may hold up the thread that also serves other requests. Longer ones are started again on a
 /// thread of their own, and the next time they go there at once.
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) plans: Plans,
     insights: Insights,
     pub(crate) limits: Limits,
-    position: Position,
+    pub(crate) bookmarks: Bookmarks,
     /// Requests that read, or wait to.
     reading: Places,
     /// Requests that the writer has run, in the order in which it ran them.
@@ -72,19 +72,32 @@ struct Request {
 
 impl Database {
     /// Opens the file at `path`, creating it when missing. Blocks.
-    pub(crate) fn open(path: &Path, clock: &dyn Clock, limits: Limits) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        clock: &SharedClock,
+        limits: Limits,
+        settings: &Settings,
+    ) -> Result<Self> {
         let options = Options {
             readers: limits.readers.max(1),
             queue: limits.queue,
             policy: Some(limits.sql),
             ..Options::new(&SCHEMA)
         };
-        let database = selvedge_sqlite::Database::open(path, options)?;
+        let database = if settings.history {
+            let keep = Keep { retention: settings.retention, ..Keep::default() };
+            let directory = path.with_file_name("log");
+            let history = HistoryOptions { directory, clock: Arc::clone(clock), keep };
+            selvedge_sqlite::Database::open_with_history(path, options, history)?
+        } else {
+            selvedge_sqlite::Database::open(path, options)?
+        };
+        let bookmarks = Bookmarks::new(database.history(), &**clock);
         let shared = Shared {
             plans: Plans::default(),
             insights: Insights::new(),
             limits,
-            position: Position::new(clock),
+            bookmarks,
             reading: Places::default(),
             ran: AtomicU64::new(0),
             last_row_id: AtomicI64::new(0),
@@ -107,7 +120,8 @@ impl Database {
         })
     }
 
-    /// Sets what needs the open database: its size limit and what its schema is like.
+    /// Sets what needs the open database: its size limit and what its schema is like. Also when a restore has
+    /// made it another.
     pub(crate) async fn begin(&self) -> Result<(), selvedge_sqlite::Error> {
         let pages = i64::try_from(self.shared.limits.database_size / 4096).unwrap_or(i64::MAX);
         let begun = self.database.write(move |writer| {
@@ -125,7 +139,8 @@ impl Database {
             WriteError::Database(error) => error,
         })?;
         self.shared.risky_schema.store(risky, Ordering::Relaxed);
-        self.shared.commit(Committed { state, ..Committed::default() });
+        let commits = self.shared.ran.load(Ordering::Relaxed);
+        self.shared.commit(Committed { commits, state, schema: true });
         Ok(())
     }
 
@@ -146,7 +161,7 @@ impl Database {
         let until = Instant::now() + self.shared.limits.request_time;
         let request = Arc::new(Request { statements, format, until });
         // A read sees at least what was committed before it began.
-        let mut commits = self.shared.committed().commits;
+        let commits = self.shared.committed().commits;
         let read = match route {
             Route::Writer => Err(Stop::NeedsWriter),
             Route::Apart | Route::Here => {
@@ -158,16 +173,15 @@ impl Database {
                 }
             }
         };
-        let outcomes = match read {
-            Ok(outcomes) => outcomes,
+        let bookmarks = &self.shared.bookmarks;
+        let (outcomes, bookmark) = match read {
+            Ok(outcomes) => (outcomes, in_session.then(|| bookmarks.after_read(commits))),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::NeedsWriter) => {
                 let (outcomes, committed) = self.write(&request).await?;
-                commits = committed.commits;
-                outcomes
+                (outcomes, in_session.then(|| bookmarks.after_write(committed.commits)))
             }
         };
-        let bookmark = in_session.then(|| self.shared.position.bookmark(commits));
         Ok(Answer { outcomes, bookmark })
     }
 
@@ -245,6 +259,12 @@ impl Database {
         };
         self.shared.commit(committed);
         Ok((value, committed))
+    }
+
+    /// The schema may become any other: nothing that was learnt of it holds.
+    pub(crate) fn forget_schema(&self) {
+        self.shared.risky_schema.store(true, Ordering::Relaxed);
+        self.shared.plans.forget();
     }
 
     pub(crate) fn storage(&self) -> &selvedge_sqlite::Database {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::{Connection, Statement as Prepared};
-use selvedge_sqlite::policy::{self, Counts};
+use selvedge_sqlite::policy::{self, Counts, Seen};
 
 use crate::insights::Insights;
 use crate::plan::{Known, Plan, Plans};
@@ -291,5 +291,9 @@ pub(crate) fn state(writer: &Connection) -> rusqlite::Result<State> {
 
 /// The error of a statement that could not be prepared.
 fn refused(error: rusqlite::Error, lead: usize) -> QueryError {
-    if policy::seen().transaction { QueryError::Transaction } else { QueryError::at(error, lead) }
+    match policy::seen() {
+        Seen { transaction: true, .. } => QueryError::Transaction,
+        Seen { hidden: Some(table), .. } => QueryError::Sql(format!("no such table: {table}: SQLITE_ERROR")),
+        _ => QueryError::at(error, lead),
+    }
 }

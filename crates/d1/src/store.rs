@@ -6,7 +6,7 @@ use std::sync::Arc;
 use selvedge_base::{SharedClock, path_component};
 use tokio::sync::Mutex;
 
-use crate::{Database, Error, Limits, Result};
+use crate::{Database, Error, Limits, Result, Settings};
 
 /// A directory of databases: `<id>/db.sqlite` for each. One process opens it at a time.
 #[derive(Clone)]
@@ -30,6 +30,10 @@ impl Store {
             Error::Open(selvedge_sqlite::Error::Directory { path: directory.to_owned(), source })
         })?;
         Ok(Self { directory: directory.into(), clock, limits, databases: Arc::default() })
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Makes the SQLite database at `file` the database of that id, which must not be there yet. The file stays
@@ -73,13 +77,18 @@ impl Store {
 
     /// The database of that id, created when it is not there yet. Asking again gives the same one.
     pub async fn database(&self, id: &str) -> Result<Database> {
+        self.database_with(id, Settings::default()).await
+    }
+
+    /// As [`Store::database`], kept as `settings` say. One that is open already stays as it is.
+    pub async fn database_with(&self, id: &str, settings: Settings) -> Result<Database> {
         let mut databases = self.databases.lock().await;
         if let Some(open) = databases.get(id) {
             return Ok(open.clone());
         }
         let path = self.directory.join(path_component(id)).join("db.sqlite");
         let (clock, limits) = (Arc::clone(&self.clock), self.limits);
-        let opening = tokio::task::spawn_blocking(move || Database::open(&path, &*clock, limits));
+        let opening = tokio::task::spawn_blocking(move || Database::open(&path, &clock, limits, &settings));
         let database = opening.await.map_err(|_| Error::Stopped)??;
         database.begin().await?;
         databases.insert(id.to_owned(), database.clone());

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::history::{self, History, HistoryOptions, Recorder};
 use crate::readers::Readers;
 use crate::space;
 use crate::writer::{WriteError, Writer};
@@ -53,27 +55,35 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    history: Option<Arc<History>>,
 }
 
 impl Database {
     /// Opens the database at `path`, creating it and its directory when missing, and brings it to the newest
     /// format.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
-        if let Some(directory) = path.parent() {
-            let failed = |source| Error::Directory { path: directory.to_owned(), source };
-            std::fs::create_dir_all(directory).map_err(failed)?;
-            // SQLite syncs the directory of its files; that this directory has a name is ours to see to.
-            for above in directory.ancestors().skip(1).take(2).filter(|d| !d.as_os_str().is_empty()) {
-                match std::fs::File::open(above).and_then(|d| d.sync_all()) {
-                    // Not ours to look into, so it was there before us.
-                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-                    other => other.map_err(failed)?,
-                }
-            }
-        }
+        Self::open_as(path, options, None)
+    }
+
+    /// As [`Database::open`], with a history of every commit. What the history lacks after a crash is added
+    /// first; one that does not exist yet begins with a copy of the whole database.
+    pub fn open_with_history(path: &Path, options: Options, history: HistoryOptions) -> Result<Self> {
+        Self::open_as(path, options, Some(history))
+    }
+
+    fn open_as(path: &Path, options: Options, history: Option<HistoryOptions>) -> Result<Self> {
+        make_directory(path)?;
         let opening = |source| Error::Open { path: path.to_owned(), source };
-        let mut connection =
-            connect(path, Role::Writer { returns_pages: options.returns_pages }).map_err(opening)?;
+        let role = Role::Writer { returns_pages: options.returns_pages, recorded: history.is_some() };
+        let before = history.map(|history| Ok((history::Before::look(path, &history)?, history)));
+        let before = before.transpose().map_err(|source| Error::history(path, source))?;
+        let mut connection = connect(path, role).map_err(opening)?;
+        let recording = before.map(|(before, history)| before.open(path, history, &connection));
+        let recording = recording.transpose().map_err(|source| Error::history(path, source))?;
+        let mut recorder = recording.as_ref().map(history::Opening::recorder);
+        if let Some(recorder) = &recorder {
+            recorder.watch(&mut connection).map_err(opening)?;
+        }
         options.schema.apply(&mut connection, path).map_err(|e| match e {
             Error::Sqlite(source) => opening(source),
             other => other,
@@ -82,16 +92,34 @@ impl Database {
             space::prepare(&connection, path);
         }
         options.prepare(&mut connection).map_err(opening)?;
-        let writer = Writer::start(connection, path, options.queue);
+        if let Some(recorder) = &mut recorder {
+            recorder.after_commit(0);
+        }
+        let reader = Role::Reader { recorded: recorder.is_some() };
+        let history = match (recording, &mut recorder) {
+            (Some(recording), Some(recorder)) => {
+                let connections =
+                    history::Connections { reader: connector(path, reader), writer: connector(path, role) };
+                let history = recording.start(recorder, connections);
+                Some(Arc::new(history.map_err(|source| Error::history(path, source))?))
+            }
+            _ => None,
+        };
+        let writer = Writer::start(connection, path, options.queue, recorder);
         let readers = Readers::new(options.readers, {
             let path = path.to_owned();
             move || {
-                let mut reader = connect(&path, Role::Reader)?;
+                let mut reader = connect(&path, reader)?;
                 options.prepare(&mut reader)?;
                 Ok(reader)
             }
         });
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), writer, readers }) })
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), writer, readers, history }) })
+    }
+
+    /// What is known of the past; `None` when the database was opened without.
+    pub fn history(&self) -> Option<&Arc<History>> {
+        self.inner.history.as_ref()
     }
 
     pub fn path(&self) -> &Path {
@@ -156,6 +184,14 @@ impl Database {
         Ok(())
     }
 
+    /// Runs `work` on the writer's thread, between transactions.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, Option<&mut Recorder>) -> T + Send + 'static,
+    ) -> Result<T> {
+        self.inner.writer.apart(work).await
+    }
+
     /// Runs a short read (an indexed lookup, a page of a list) on the calling thread. It sees every write that
     /// was answered before.
     pub async fn read<T>(&self, job: impl FnOnce(&Connection) -> T) -> Result<T> {
@@ -171,10 +207,31 @@ impl Database {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Role {
-    Writer { returns_pages: bool },
-    Reader,
+fn make_directory(path: &Path) -> Result<()> {
+    let Some(directory) = path.parent() else { return Ok(()) };
+    let failed = |source| Error::Directory { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    // SQLite syncs the directory of its files; that this directory has a name is ours to see to.
+    for above in directory.ancestors().skip(1).take(2).filter(|d| !d.as_os_str().is_empty()) {
+        match std::fs::File::open(above).and_then(|d| d.sync_all()) {
+            // Not ours to look into, so it was there before us.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            other => other.map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+fn connector(path: &Path, role: Role) -> history::Connect {
+    let path = path.to_owned();
+    Arc::new(move || connect(&path, role))
+}
+
+/// What a connection is for. Of a database that is recorded, only the recorder makes checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer { returns_pages: bool, recorded: bool },
+    Reader { recorded: bool },
 }
 
 /// Bytes that a log may keep after a checkpoint. One large transaction would otherwise hold its space for good.
@@ -182,8 +239,9 @@ const JOURNAL: i64 = 16 * 1024 * 1024;
 
 /// The one place that opens a SQLite file.
 #[expect(clippy::disallowed_methods, reason = "this is the replacement the ban points to")]
-fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
-    let connection = if let Role::Writer { returns_pages } = role {
+pub(crate) fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let (Role::Writer { recorded, .. } | Role::Reader { recorded }) = role;
+    let connection = if let Role::Writer { returns_pages, .. } = role {
         let connection = Connection::open(path)?;
         if returns_pages {
             // Before anything else: it holds for a file that has no page yet.
@@ -202,7 +260,12 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    if recorded {
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    } else {
+        connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    }
     connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL, |_| Ok(()))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;

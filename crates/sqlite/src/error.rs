@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -18,6 +18,8 @@ pub enum Error {
     NewerFormat { path: PathBuf, found: i32, known: i32 },
     #[error("{} is a SQLite database, but not a Selvedge {kind} file: move it away", path.display())]
     NotOurs { path: PathBuf, kind: &'static str },
+    #[error("the history of {} failed", path.display())]
+    History { path: PathBuf, source: Box<crate::HistoryError> },
     #[error("the database is closed")]
     Closed,
     #[error("too many requests are waiting for the database")]
@@ -27,6 +29,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn history(path: &Path, source: crate::HistoryError) -> Self {
+        Self::History { path: path.to_owned(), source: Box::new(source) }
+    }
+
     /// True when the disk under the database is full.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Sqlite(e) | Self::Open { source: e, .. }

@@ -7,6 +7,7 @@
 mod database;
 mod error;
 mod foreign;
+pub mod history;
 pub mod policy;
 mod readers;
 mod schema;
@@ -16,6 +17,7 @@ mod writer;
 pub use database::{Database, Options};
 pub use error::{Error, Result};
 pub use foreign::{adopt, copy_foreign, open_foreign};
+pub use history::{History, HistoryError, HistoryOptions, Keep};
 pub use rusqlite;
 pub use schema::Schema;
 pub use space::{Returned, give_back_pages};

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
+use crate::history::Recorder;
 
 /// Jobs that share one commit at most.
 const GROUP: usize = 512;
@@ -39,8 +40,16 @@ type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> Option<Answer> + Send>
 struct Job {
     work: Work,
     company: Company,
-    /// No job is run after it; the sender is dropped when the connection is closed.
-    last: Option<oneshot::Sender<()>>,
+}
+
+/// Runs between transactions, with the connection to itself.
+type Apart = Box<dyn FnOnce(&Connection, Option<&mut Recorder>) + Send>;
+
+enum Turn {
+    Job(Job),
+    Apart(Apart),
+    /// Nothing is run after it; the sender is dropped when the connection is closed.
+    Last(oneshot::Sender<()>),
 }
 
 /// With whom a job shares its transaction.
@@ -53,7 +62,7 @@ enum Company {
 }
 
 pub(crate) struct Writer {
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<mpsc::Sender<Turn>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -64,14 +73,20 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, path: &Path, queue: usize) -> Self {
+    /// `recorder` hears of every commit.
+    pub(crate) fn start(
+        connection: Connection,
+        path: &Path,
+        queue: usize,
+        recorder: Option<Recorder>,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn({
                 let path = path.to_owned();
                 move || {
-                    let closed = run(&connection, &path, receiver);
+                    let closed = run(&connection, &path, receiver, recorder);
                     drop(connection);
                     drop(closed);
                 }
@@ -86,10 +101,25 @@ impl Writer {
     ) -> Result<T, WriteError<E>> {
         let (job, answer) = package(job, Company::Others);
         let sent = match &self.queue {
-            Some(queue) => queue.send(job).await.map_err(|_| Error::Closed),
+            Some(queue) => queue.send(Turn::Job(job)).await.map_err(|_| Error::Closed),
             None => Err(Error::Closed),
         };
         receive(sent, answer).await
+    }
+
+    /// Runs `work` between transactions. What it has begun by itself it must also have ended.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, Option<&mut Recorder>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let work: Apart = Box::new(move |connection, recorder| {
+            // A caller that went away does not want the answer.
+            let _ = reply.send(work(connection, recorder));
+        });
+        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
+        queue.send(Turn::Apart(work)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)
     }
 
     pub(crate) async fn try_write<T: Send + 'static, E: Send + 'static>(
@@ -113,7 +143,7 @@ impl Writer {
     ) -> Result<T, WriteError<E>> {
         let (job, answer) = package(job, Company::Outside);
         let sent = match &self.queue {
-            Some(queue) => queue.send(job).await.map_err(|_| Error::Closed),
+            Some(queue) => queue.send(Turn::Job(job)).await.map_err(|_| Error::Closed),
             None => Err(Error::Closed),
         };
         receive(sent, answer).await
@@ -121,11 +151,9 @@ impl Writer {
 
     /// Lets what was accepted finish, then closes the connection. Every later write is told so.
     pub(crate) async fn close(&self) {
-        let (mut job, _) = package(|_| Ok::<_, ()>(()), Company::Nobody);
         let (last, closed) = oneshot::channel();
-        job.last = Some(last);
         if let Some(queue) = &self.queue
-            && queue.send(job).await.is_ok()
+            && queue.send(Turn::Last(last)).await.is_ok()
         {
             // Nothing is ever sent: it ends when the connection is closed.
             let _ = closed.await;
@@ -134,7 +162,7 @@ impl Writer {
 
     async fn try_send<T, E>(&self, (job, answer): (Job, Receiver<T, E>)) -> Result<T, WriteError<E>> {
         let sent = match &self.queue {
-            Some(queue) => queue.try_send(job).map_err(|e| match e {
+            Some(queue) => queue.try_send(Turn::Job(job)).map_err(|e| match e {
                 TrySendError::Full(_) => Error::Overloaded,
                 TrySendError::Closed(_) => Error::Closed,
             }),
@@ -179,7 +207,7 @@ fn package<T: Send + 'static, E: Send + 'static>(
             let _ = reply.send(answer);
         }) as Answer)
     });
-    (Job { work, company, last: None }, receiver)
+    (Job { work, company }, receiver)
 }
 
 async fn receive<T, E>(sent: Result<(), Error>, answer: Receiver<T, E>) -> Result<T, WriteError<E>> {
@@ -205,24 +233,44 @@ fn in_savepoint<T, E>(
 }
 
 /// Answers who waits for the connection to be closed, when it was asked for.
-fn run(connection: &Connection, path: &Path, mut queue: mpsc::Receiver<Job>) -> Option<oneshot::Sender<()>> {
-    let mut next: Option<Job> = None;
-    while let Some(mut first) = next.take().or_else(|| queue.blocking_recv()) {
-        if let Some(last) = first.last.take() {
-            return Some(last);
-        }
-        if first.company == Company::Outside {
-            if let Some(answer) = (first.work)(Ok(connection)) {
-                answer(Ok(()));
+fn run(
+    connection: &Connection,
+    path: &Path,
+    mut queue: mpsc::Receiver<Turn>,
+    mut recorder: Option<Recorder>,
+) -> Option<oneshot::Sender<()>> {
+    let mut next = None;
+    let mut closed = None;
+    while let Some(turn) = next.take().or_else(|| queue.blocking_recv()) {
+        let first = match turn {
+            Turn::Job(job) if job.company == Company::Outside => {
+                let answer = (job.work)(Ok(connection));
+                if let Some(recorder) = &mut recorder {
+                    recorder.after_commit(0);
+                }
+                if let Some(answer) = answer {
+                    answer(Ok(()));
+                }
+                checkpoint(connection, recorder.as_mut());
+                continue;
             }
-            continue;
-        }
+            Turn::Job(first) => first,
+            Turn::Apart(work) => {
+                work(connection, recorder.as_mut());
+                checkpoint(connection, recorder.as_mut());
+                continue;
+            }
+            Turn::Last(asked) => {
+                closed = Some(asked);
+                break;
+            }
+        };
         let (answers, outcome) = match begin(connection) {
             Ok(()) => {
                 let (answers, left_over) = run_group(connection, first, &mut queue);
                 next = left_over;
                 crash_point("sqlite-before-commit", path);
-                let outcome = commit(connection);
+                let outcome = recorded_commit(connection, recorder.as_mut());
                 crash_point("sqlite-committed", path);
                 (answers, outcome)
             }
@@ -234,8 +282,26 @@ fn run(connection: &Connection, path: &Path, mut queue: mpsc::Receiver<Job>) -> 
         for answer in answers {
             answer(outcome.as_ref().map(|&()| ()).map_err(copy));
         }
+        checkpoint(connection, recorder.as_mut());
     }
-    None
+    if let Some(recorder) = recorder {
+        recorder.finish(connection);
+    }
+    closed
+}
+
+fn checkpoint(connection: &Connection, recorder: Option<&mut Recorder>) {
+    if let Some(recorder) = recorder {
+        recorder.checkpoint_if_due(connection);
+    }
+}
+
+fn recorded_commit(connection: &Connection, recorder: Option<&mut Recorder>) -> Result<(), rusqlite::Error> {
+    let Some(recorder) = recorder else { return commit(connection) };
+    recorder.before_commit();
+    let outcome = commit(connection);
+    recorder.after_commit(0);
+    outcome
 }
 
 fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -246,16 +312,18 @@ fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
 fn run_group(
     connection: &Connection,
     first: Job,
-    queue: &mut mpsc::Receiver<Job>,
-) -> (Vec<Answer>, Option<Job>) {
+    queue: &mut mpsc::Receiver<Turn>,
+) -> (Vec<Answer>, Option<Turn>) {
     let started = Instant::now();
     let alone = first.company == Company::Nobody;
     let mut answers: Vec<Answer> = (first.work)(Ok(connection)).into_iter().collect();
     let mut jobs = 1;
     while !alone && jobs < GROUP && !connection.is_autocommit() && started.elapsed() < GROUP_TIME {
         match queue.try_recv() {
-            Ok(job) if job.company != Company::Others => return (answers, Some(job)),
-            Ok(job) => answers.extend((job.work)(Ok(connection))),
+            Ok(Turn::Job(job)) if job.company == Company::Others => {
+                answers.extend((job.work)(Ok(connection)));
+            }
+            Ok(other) => return (answers, Some(other)),
             Err(_) => break,
         }
         jobs += 1;
@@ -301,7 +369,7 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "a bare connection is what the writer takes")]
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t (n INTEGER PRIMARY KEY)").unwrap();
-        Arc::new(Writer::start(connection, &path, 64))
+        Arc::new(Writer::start(connection, &path, 64, None))
     }
 
     async fn insert(writer: &Writer, n: i64) -> Result<usize, WriteError<rusqlite::Error>> {

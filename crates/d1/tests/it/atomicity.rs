@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use selvedge_d1::{Limits, Param, QueryError};
 
-use crate::support::{open, open_at, open_with, sql};
+use crate::support::{open, open_with, sql};
 
 #[tokio::test]
 async fn a_batch_that_fails_leaves_nothing() {
@@ -73,7 +73,12 @@ async fn what_can_undo_a_whole_transaction_undoes_only_its_own() {
     // The same by the schema, also after the file was opened again.
     open.rows("CREATE TABLE d (id INTEGER PRIMARY KEY ON CONFLICT ROLLBACK, p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)").await;
     open.rows("INSERT INTO d VALUES (1, 1)").await;
-    for database in [open.database.clone(), open_at(open.directory.path(), Limits::default()).await] {
+    let mut open = open;
+    for again in [false, true] {
+        if again {
+            open.reopen().await;
+        }
+        let database = open.database.clone();
         let query = |text: &str| {
             let statements = vec![sql(text, [])];
             let database = database.clone();

@@ -8,3 +8,4 @@ mod migrations;
 mod queries;
 mod support;
 mod transactions;
+mod travel;

@@ -208,7 +208,6 @@ async fn a_reader_that_has_not_heard_of_a_new_schema_refuses_nothing() {
 #[tokio::test]
 async fn bookmarks_come_to_sessions_and_rise_across_a_restart() {
     let open = open().await;
-    let directory = open.directory.path();
     let mut bookmarks = Vec::new();
     let mut ask = async |database: &selvedge_d1::Database, text: &str, session: Option<&str>| {
         let answer = database.query(vec![sql(text, [])], Format::Objects, session).await.unwrap();
@@ -220,12 +219,13 @@ async fn bookmarks_come_to_sessions_and_rise_across_a_restart() {
     ask(&open.database, "INSERT INTO t VALUES (1)", Some("first-primary")).await;
     ask(&open.database, "SELECT 1", Some("any bookmark")).await;
     let after_write = 1;
-    let reopened = open_at(directory, Limits::default()).await;
+    let crate::support::Open { database, directory } = open;
+    drop(database);
+    let reopened = open_at(directory.path(), Limits::default()).await;
     ask(&reopened, "SELECT 1", Some("first-primary")).await;
     assert_eq!(bookmarks.len(), 4, "{bookmarks:?}");
-    assert!(
-        bookmarks[0] < bookmarks[after_write] && bookmarks[1] == bookmarks[2] && bookmarks[2] < bookmarks[3]
-    );
+    assert!(bookmarks[0] < bookmarks[after_write]);
+    assert!(bookmarks[1..].iter().all(|bookmark| *bookmark == bookmarks[after_write]), "{bookmarks:?}");
 }
 
 #[tokio::test]

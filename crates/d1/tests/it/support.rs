@@ -29,6 +29,13 @@ pub(crate) fn sql<const N: usize>(text: &str, params: [Param; N]) -> Statement {
 }
 
 impl Open {
+    /// Closes it and opens it again.
+    pub(crate) async fn reopen(&mut self) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        self.database = open_at(elsewhere.path(), Limits::default()).await;
+        self.database = open_at(self.directory.path(), Limits::default()).await;
+    }
+
     pub(crate) async fn run(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, QueryError> {
         self.database.query(statements, Format::Objects, None).await.map(|answer| answer.outcomes)
     }

@@ -17,10 +17,13 @@ pub(super) fn authorize(context: AuthContext<'_>) -> Authorization {
 fn allows(context: &AuthContext<'_>, seen: &mut Seen) -> bool {
     match context.action {
         AuthAction::Select | AuthAction::Recursive => true,
-        AuthAction::Read { table_name, .. } => is_free(table_name) && !contains(BUILT_IN_TABLES, table_name),
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. } => is_there(seen, table_name) && is_free(table_name),
         // `CREATE TRIGGER temp.x` tells of the temporary schema only here.
-        AuthAction::Insert { table_name } => context.database_name != Some("temp") && is_free(table_name),
-        AuthAction::Delete { table_name } | AuthAction::Update { table_name, .. } => is_free(table_name),
+        AuthAction::Insert { table_name } => {
+            context.database_name != Some("temp") && is_there(seen, table_name) && is_free(table_name)
+        }
         AuthAction::Function { function_name } => {
             seen.connection_state |= contains(CONNECTION_STATE, function_name);
             contains(FUNCTIONS, function_name)
@@ -68,6 +71,13 @@ fn schema(context: &AuthContext<'_>, seen: &mut Seen, names: &[&str]) -> bool {
     seen.schema = true;
     // `CREATE TABLE temp.x` comes as the creation of a table like any other.
     context.database_name != Some("temp") && names.iter().all(|name| is_free(name))
+}
+
+/// False for a table that users are told does not exist.
+fn is_there(seen: &mut Seen, table: &str) -> bool {
+    let hidden = BUILT_IN_TABLES.iter().find(|name| name.eq_ignore_ascii_case(table));
+    seen.hidden = seen.hidden.or(hidden.copied());
+    hidden.is_none()
 }
 
 fn is_free(name: &str) -> bool {

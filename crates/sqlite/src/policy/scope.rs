@@ -18,6 +18,8 @@ pub struct Seen {
     pub schema: bool,
     /// Was refused for `BEGIN`, `COMMIT`, `SAVEPOINT` and the like.
     pub transaction: bool,
+    /// Was refused for a table that this SQLite has and Cloudflare's has not.
+    pub hidden: Option<&'static str>,
 }
 
 struct Scope {

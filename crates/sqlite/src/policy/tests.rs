@@ -123,6 +123,22 @@ fn virtual_tables_come_from_four_modules() {
 }
 
 #[test]
+fn whole_pages_are_not_for_users() {
+    let connection = connection();
+    for sql in [
+        "SELECT data FROM sqlite_dbpage",
+        "SELECT count(*) FROM SQLite_DBPage",
+        "INSERT INTO sqlite_dbpage (pgno, data) VALUES (2, NULL)",
+        "UPDATE sqlite_dbpage SET data = zeroblob(4096)",
+        "DELETE FROM sqlite_dbpage",
+        "CREATE VIRTUAL TABLE x USING sqlite_dbpage",
+        "WITH p AS (SELECT * FROM sqlite_dbpage) SELECT 1 FROM p",
+    ] {
+        assert!(is_refused(&connection, sql), "{sql}");
+    }
+}
+
+#[test]
 fn reserved_names_cannot_be_read_written_or_made() {
     let connection = connection();
     for sql in [

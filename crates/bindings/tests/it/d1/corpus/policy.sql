@@ -122,6 +122,7 @@ SELECT abs(1, 2)
 SELECT max()
 SELECT * FROM dbstat
 SELECT * FROM sqlite_dbpage
+DELETE FROM sqlite_dbpage
 SELECT * FROM sqlite_stmt
 SELECT * FROM bytecode('SELECT 1')
 SELECT * FROM tables_used('SELECT 1')

@@ -1,0 +1,8 @@
+//! The history of a database, through what other crates see of it.
+
+#![expect(clippy::unwrap_used, reason = "a test panics when it must")]
+
+mod crash;
+mod gap;
+mod past;
+mod support;
