@@ -10,6 +10,7 @@
 )]
 
 mod contestant;
+mod kv_direct;
 mod load;
 mod report;
 mod usage;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::contestant::{Contestant, Kit, Running};
 use crate::report::Row;
@@ -29,7 +30,10 @@ use crate::workload::Workload;
 
 /// Measure selvedge dev beside its peers.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Who takes part.
     #[arg(long, value_delimiter = ',', default_values = ["selvedge", "workerd", "wrangler"])]
     contestants: Vec<Contestant>,
@@ -53,9 +57,28 @@ struct Arguments {
     npm: Option<PathBuf>,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+/// What is measured on its own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// KV behind its socket, without a runtime, beside Redis with fsync always. Needs redis-server and taskset.
+    KvDirect(kv_direct::Arguments),
+    /// What `kv-direct` starts.
+    #[command(hide = true)]
+    KvServe { directory: PathBuf, socket: PathBuf },
+}
+
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    match &arguments.part {
+        Some(Part::KvDirect(arguments)) => kv_direct::run(arguments),
+        Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
+        None => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare(arguments))
+        }
+    }
+}
+
+async fn compare(arguments: Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let kit = Kit {
         selvedge: selvedge()?,

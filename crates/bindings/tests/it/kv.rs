@@ -1,5 +1,6 @@
 //! KV over a real unix socket: what the runtime sends, to the byte, and what a Worker in a real workerd sees.
 
+mod faults;
 mod wire;
 mod worker;
 

@@ -1,0 +1,198 @@
+//! The KV engine behind its socket, without a runtime in between, beside Redis with the same durability: the server
+//! on one core, the load on another.
+
+mod load;
+mod memory;
+mod protocol;
+mod server;
+mod workload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde::Serialize;
+
+use load::Outcome;
+use protocol::{Operation, Protocol};
+use server::Server;
+pub(crate) use server::serve;
+use workload::{Draw, Workload};
+
+/// Bytes of a usual value.
+const SMALL: usize = 288;
+/// Bytes of the largest one.
+const LARGE: usize = 25 * 1024 * 1024;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Keys in the namespace.
+    #[arg(long, default_value_t = 1_000_000)]
+    keys: u64,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only workloads whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Leave Redis out.
+    #[arg(long)]
+    alone: bool,
+    /// Measure memory, and nothing else.
+    #[arg(long)]
+    memory: bool,
+    /// Where the data goes: a directory on the disk that is to be measured.
+    #[arg(long)]
+    directory: Option<PathBuf>,
+    /// Also write the rows here, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    workload: &'static str,
+    connections: usize,
+    contestant: &'static str,
+    requests_per_second: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    errors: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let directory = match &arguments.directory {
+        Some(at) => tempfile::tempdir_in(at)?,
+        None => tempfile::tempdir()?,
+    };
+    // The load shares the machine's other core with nothing of ours.
+    let status =
+        std::process::Command::new("taskset").args(["-pc", "1", &std::process::id().to_string()]).output();
+    status.context("taskset (util-linux) is needed")?;
+    let protocols: &[Protocol] =
+        if arguments.alone { &[Protocol::Binding] } else { &[Protocol::Binding, Protocol::Redis] };
+    let mut servers = Vec::new();
+    for protocol in protocols {
+        let home = directory.path().join(format!("{protocol:?}"));
+        std::fs::create_dir(&home)?;
+        servers.push(Server::start(*protocol, &home)?);
+    }
+    let value = noise(LARGE);
+    for server in &servers {
+        fill(server, arguments.keys, &value)?;
+    }
+    if arguments.memory {
+        return memory::measure(&servers[0], arguments.keys, &value);
+    }
+    let mut rows = Vec::new();
+    for workload in
+        workload::ALL.iter().filter(|w| arguments.only.as_ref().is_none_or(|only| w.name.contains(only)))
+    {
+        for connections in workload.connections {
+            rows.extend(measure(&servers, *workload, *connections, arguments, &value)?);
+        }
+        eprintln!("measured {}", workload.name);
+    }
+    print!("{}", table(&rows));
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// Puts every key once.
+fn fill(server: &Server, keys: u64, value: &[u8]) -> Result<()> {
+    let mut all = 0..keys;
+    let next = || all.next().map(|n| Operation::Put(workload::spread(n) % keys.max(1), SMALL));
+    let mut filled = load::run(&server.socket, server.protocol, 256, Duration::MAX, value, next)?;
+    // The spreading misses some.
+    let mut all = 0..keys;
+    let rest = load::run(&server.socket, server.protocol, 256, Duration::MAX, value, || {
+        all.next().map(|n| Operation::Put(n, SMALL))
+    })?;
+    filled.errors += rest.errors;
+    anyhow::ensure!(filled.errors == 0, "{}: {} keys were not stored", server.name(), filled.errors);
+    eprintln!(
+        "{}: {keys} keys in random order at {:.0}/s, again in order at {:.0}/s",
+        server.name(),
+        keys as f64 / filled.elapsed.as_secs_f64(),
+        keys as f64 / rest.elapsed.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn measure(
+    servers: &[Server],
+    workload: Workload,
+    connections: usize,
+    arguments: &Arguments,
+    value: &[u8],
+) -> Result<Vec<Row>> {
+    let mut runs: Vec<Vec<Row>> = servers.iter().map(|_| Vec::new()).collect();
+    for round in 0..=arguments.rounds {
+        for (server, mine) in servers.iter().zip(&mut runs) {
+            // The first round is to warm up.
+            let time = Duration::from_secs_f64(if round == 0 { 0.5 } else { arguments.seconds });
+            let mut draw = Draw::new(workload, arguments.keys, round as u64);
+            let outcome =
+                load::run(&server.socket, server.protocol, connections, time, value, || Some(draw.next()))?;
+            if round > 0 {
+                mine.push(row(workload, connections, server, &outcome));
+            }
+        }
+    }
+    let median = |mut mine: Vec<Row>| {
+        mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+        mine.swap_remove(mine.len() / 2)
+    };
+    Ok(runs.into_iter().map(median).collect())
+}
+
+fn row(workload: Workload, connections: usize, server: &Server, outcome: &Outcome) -> Row {
+    let ms = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1000.0;
+    Row {
+        workload: workload.name,
+        connections,
+        contestant: server.name(),
+        requests_per_second: outcome.latency.len() as f64 / outcome.elapsed.as_secs_f64(),
+        p50_ms: ms(0.5),
+        p99_ms: ms(0.99),
+        errors: outcome.errors,
+    }
+}
+
+/// The ratio is that of Selvedge to Redis: above one, Selvedge is faster.
+fn table(rows: &[Row]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from(
+        "| workload | connections | contestant | requests/s | ratio | p50 ms | p99 ms | errors |\n\
+         |---|--:|---|--:|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        let ours = rows.iter().find(|r| r.workload == row.workload && r.connections == row.connections);
+        let ours = ours.filter(|ours| ours.contestant != row.contestant);
+        let ratio = ours
+            .map_or_else(String::new, |o| format!("{:.2}", o.requests_per_second / row.requests_per_second));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.0} | {ratio} | {:.2} | {:.2} | {} |",
+            row.workload,
+            row.connections,
+            row.contestant,
+            row.requests_per_second,
+            row.p50_ms,
+            row.p99_ms,
+            row.errors
+        );
+    }
+    out
+}
+
+/// Bytes that do not compress, the same in every run.
+fn noise(bytes: usize) -> Vec<u8> {
+    (0..bytes as u64 / 8).flat_map(|n| workload::spread(n).to_le_bytes()).collect()
+}
