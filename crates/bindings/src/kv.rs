@@ -15,50 +15,51 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
-use selvedge_kv::{Error, ListOptions, Namespace, PutOptions, Refusal};
+use selvedge_kv::{Error, ListOptions, Namespace, PutOptions, Refusal, View};
 
 use crate::body::{self, Body};
+use crate::server::ISOLATE_HEADER;
 use target::{Query, decode_key};
 
 const METADATA: &str = "cf-kv-metadata";
 
-pub(crate) async fn handle(namespace: &Namespace, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn handle(view: &View, request: Request<Incoming>) -> Response<Body> {
     let (parts, mut body) = request.into_parts();
-    let answer = answer(namespace, &parts, &mut body).await;
+    let answer = answer(view, &parts, &mut body).await;
     body::drain(&mut body).await;
     answer.unwrap_or_else(|problem| problem.reply())
 }
 
-async fn answer(
-    namespace: &Namespace,
-    parts: &Parts,
-    body: &mut Incoming,
-) -> Result<Response<Body>, Problem> {
+async fn answer(view: &View, parts: &Parts, body: &mut Incoming) -> Result<Response<Body>, Problem> {
     let query = Query::new(parts.uri.query().unwrap_or(""));
     // The path as it came: a key may be called `bulk/get`, which is `/bulk%2Fget`.
     match (&parts.method, parts.uri.path()) {
-        (&Method::GET, "/") => list(namespace, query).await,
-        (&Method::GET, path) => get(namespace, &decode_key(path)?, query).await,
-        (&Method::PUT, path) => put(namespace, &decode_key(path)?, query, parts, body).await,
+        (&Method::GET, "/") => list(view, query).await,
+        (&Method::GET, path) => get(view, &decode_key(path)?, query, parts).await,
+        (&Method::PUT, path) => put(view, &decode_key(path)?, query, parts, body).await,
         (&Method::DELETE, path) => {
-            namespace.delete(&decode_key(path)?).await?;
+            view.delete(&decode_key(path)?).await?;
             Ok(body::empty(StatusCode::OK))
         }
-        (&Method::POST, "/bulk/get") => bulk::get(namespace, body).await,
+        (&Method::POST, "/bulk/get") => bulk::get(view, body).await,
         _ => Err(Problem::Method),
     }
 }
 
-async fn get(namespace: &Namespace, key: &str, query: Query<'_>) -> Result<Response<Body>, Problem> {
-    if let Some(given) = query.find("cache_ttl")? {
-        check_cache_ttl(namespace, &given)?;
-    }
-    let found = namespace.get_with_metadata(key).await?;
-    Ok(found.map_or_else(|| body::empty(StatusCode::NOT_FOUND), reply::entry))
+async fn get(view: &View, key: &str, query: Query<'_>, parts: &Parts) -> Result<Response<Body>, Problem> {
+    let cache_ttl = match query.find("cache_ttl")? {
+        Some(given) => Some(cache_ttl(view.namespace(), &given)?),
+        None => None,
+    };
+    let (found, state) = view.get(key, cache_ttl).await?;
+    let mut response = found.map_or_else(|| body::empty(StatusCode::NOT_FOUND), reply::entry);
+    let isolate = parts.headers.contains_key(ISOLATE_HEADER);
+    reply::cache_state(&mut response, state, isolate);
+    Ok(response)
 }
 
 async fn put(
-    namespace: &Namespace,
+    view: &View,
     key: &str,
     query: Query<'_>,
     parts: &Parts,
@@ -84,11 +85,11 @@ async fn put(
     };
     let options = PutOptions { expiration, expiration_ttl, metadata, length: body.size_hint().exact() };
     let value = BodyDataStream::new(body).map_err(io::Error::other);
-    namespace.put_stream(key, value, &options).await?;
+    view.put_stream(key, value, &options).await?;
     Ok(body::empty(StatusCode::OK))
 }
 
-async fn list(namespace: &Namespace, query: Query<'_>) -> Result<Response<Body>, Problem> {
+async fn list(view: &View, query: Query<'_>) -> Result<Response<Body>, Problem> {
     let limit = match query.find("key_count_limit")? {
         Some(given) => {
             // Cloudflare names what its `parseInt` made of it.
@@ -99,14 +100,19 @@ async fn list(namespace: &Namespace, query: Query<'_>) -> Result<Response<Body>,
     };
     let (prefix, cursor) = (query.find("prefix")?, query.find("cursor")?);
     let options = ListOptions { prefix: prefix.as_deref().unwrap_or(""), limit, cursor: cursor.as_deref() };
-    Ok(reply::page(&namespace.list(&options).await?))
+    let (page, state) = view.list(&options).await?;
+    let mut response = reply::page(&page);
+    reply::cache_state(&mut response, state, false);
+    Ok(response)
 }
 
-/// There is no cache between the namespace and its readers, but what asks for one must be well-formed.
-fn check_cache_ttl(namespace: &Namespace, given: &str) -> Result<(), Problem> {
+/// How many seconds a location may keep what it reads. Where there are no locations it must be well-formed, too.
+fn cache_ttl(namespace: &Namespace, given: &str) -> Result<u64, Problem> {
     let limits = namespace.limits();
     let not = |_| Refusal::CacheTtlTooShort { given: given.to_owned(), least: limits.min_cache_ttl };
-    Ok(limits.check_cache_ttl(given.parse().map_err(not)?)?)
+    let seconds: i64 = given.parse().map_err(not)?;
+    limits.check_cache_ttl(seconds)?;
+    Ok(seconds.unsigned_abs())
 }
 
 /// Why there is no answer of the kind that was asked for.

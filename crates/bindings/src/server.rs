@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use selvedge_kv::View;
 use tokio::net::UnixListener;
 
 use crate::body::{self, Body};
@@ -19,10 +20,17 @@ pub const RESOURCE_HEADER: &str = "x-selvedge-resource";
 /// Carries the token made at boot.
 pub const TOKEN_HEADER: &str = "x-selvedge-token";
 
+/// Carries the location at which the Worker runs, if the app has several.
+pub const COLO_HEADER: &str = "x-selvedge-colo";
+/// Says that the caller keeps what it reads in its isolate, and wants to know for how long it may.
+pub const ISOLATE_HEADER: &str = "x-selvedge-isolate";
+
 /// What a binding stands for.
 #[derive(Clone, Debug)]
 pub enum Resource {
     Kv(selvedge_kv::Namespace),
+    /// A namespace whose readers are at locations.
+    KvEdge(selvedge_kv::Edge),
     D1(selvedge_d1::Database),
     R2(selvedge_r2::Bucket),
 }
@@ -95,7 +103,12 @@ pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
 
 async fn answer(registry: &Registry, mut request: Request<Incoming>) -> Response<Body> {
     match registry.find(request.headers()) {
-        Some(Resource::Kv(namespace)) => kv::handle(&namespace, request).await,
+        Some(Resource::Kv(namespace)) => kv::handle(&View::Strong(namespace), request).await,
+        Some(Resource::KvEdge(edge)) => {
+            let location = request.headers().get(COLO_HEADER).and_then(|name| name.to_str().ok());
+            let view = View::Edge(edge.at(location));
+            kv::handle(&view, request).await
+        }
         Some(Resource::D1(database)) => d1::handle(&database, request).await,
         Some(Resource::R2(bucket)) => r2::handle(&bucket, request).await,
         None => {

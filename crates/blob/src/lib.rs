@@ -13,6 +13,7 @@
 
 mod behind;
 mod id;
+mod pin;
 mod pool;
 mod read;
 mod seal;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use behind::{Behind, Step};
 pub use id::BlobId;
+pub use pin::Pin;
 pub use pool::Pool;
 pub use read::{Damage, SealedFile, Verdict};
 pub use seal::CHUNK as SEAL_CHUNK;

@@ -16,8 +16,8 @@ use crate::{BlobId, Transform, Writer};
 /// in `tmp/`.
 #[derive(Clone)]
 pub struct Store {
-    root: Arc<Path>,
-    clock: SharedClock,
+    pub(crate) root: Arc<Path>,
+    pub(crate) clock: SharedClock,
     /// Which of the folders are known to be in `root` on disk, not only in memory.
     pub(crate) lasting: Arc<[AtomicBool; 256]>,
 }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! - A put or delete that was answered is on disk; puts that meet share one fsync. What was answered is what
-//!   every later read sees (there are no locations and no caches here).
+//!   every later read sees. Who wants the staleness of Cloudflare's locations reads through an [`Edge`].
 //! - Values up to 64 KiB are in the namespace's SQLite file, larger ones are files of their own. Streams are
 //!   never held in memory whole, in either direction.
 //! - Everything stored has a checksum that is verified whenever it is read: bytes that the disk changed are an
@@ -29,6 +29,7 @@
 mod bulk;
 mod check;
 mod checksum;
+mod edge;
 mod error;
 mod janitor;
 mod limits;
@@ -44,6 +45,7 @@ mod value;
 
 pub use bulk::{BulkOutcome, Pair};
 pub use check::{CheckReport, Damaged};
+pub use edge::{CacheState, CacheStatus, Edge, EdgeOptions, Location, View};
 pub use error::{Damage, Error, Refusal, Result};
 pub use limits::Limits;
 pub use list::{ListOptions, ListedKey, Page};

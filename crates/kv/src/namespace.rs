@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::rate::WriteRate;
 use crate::row::{Row, Stored};
+use crate::value::Place;
 use crate::{Damage, Entry, Error, Limits, Refusal, Result, Value, ValueFile, janitor, schema};
 
 /// One namespace, open. Clones share it; when the last one and its [`Store`](crate::Store) are gone, the
@@ -90,15 +91,7 @@ impl Namespace {
     /// or too large together.
     pub async fn get_many<K: AsRef<str> + Sync>(&self, keys: &[K]) -> Result<Vec<Option<Entry<Bytes>>>> {
         let limits = &self.inner.limits;
-        if keys.len() > limits.bulk_keys {
-            return Err(Refusal::TooManyKeys { most: limits.bulk_keys }.into());
-        }
-        if keys.is_empty() {
-            return Err(Refusal::NoKeys.into());
-        }
-        for key in keys {
-            limits.check_key(key.as_ref())?;
-        }
+        limits.check_bulk(keys)?;
         let now = self.inner.now();
         let database = self.inner.database()?;
         let rows = database.read(|connection| {
@@ -170,7 +163,7 @@ impl Inner {
         }
     }
 
-    async fn find(&self, key: &str) -> Result<Option<Row>> {
+    pub(crate) async fn find(&self, key: &str) -> Result<Option<Row>> {
         let row = self.database()?.read(|connection| schema::find(connection, key)).await??;
         let now = self.now();
         Ok(row.filter(|row| !row.is_expired(now)))
@@ -193,7 +186,14 @@ impl Inner {
             let value = match stored {
                 Stored::Inline(bytes) => Value::Inline(bytes),
                 Stored::File { id, sum } => {
-                    match ValueFile::open(&self.blobs, key, &id, size, sum.is_some()).await {
+                    match ValueFile::open(
+                        Place::Blob(self.blobs.clone(), id.clone()),
+                        key,
+                        size,
+                        sum.is_some(),
+                    )
+                    .await
+                    {
                         Ok(file) => Value::File(file),
                         Err(Error::ValueFile(gone)) if gone.kind() == io::ErrorKind::NotFound => {
                             if missing.as_ref() == Some(&id) {

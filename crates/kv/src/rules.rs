@@ -14,6 +14,17 @@ impl Limits {
         }
     }
 
+    /// May these `keys` be read together?
+    pub(crate) fn check_bulk<K: AsRef<str>>(&self, keys: &[K]) -> Result<(), Refusal> {
+        if keys.len() > self.bulk_keys {
+            return Err(Refusal::TooManyKeys { most: self.bulk_keys });
+        }
+        if keys.is_empty() {
+            return Err(Refusal::NoKeys);
+        }
+        keys.iter().try_for_each(|key| self.check_key(key.as_ref()))
+    }
+
     /// May a listing ask for this `prefix`? It may be empty.
     pub(crate) fn check_length(&self, prefix: &str) -> Result<(), Refusal> {
         let (bytes, limit) = (prefix.len(), self.key_bytes);

@@ -1,9 +1,10 @@
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use selvedge_blob::{BlobId, SealedFile};
+use selvedge_blob::{BlobId, Pin, SealedFile, Store};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{Damage, Error, Result};
@@ -68,6 +69,38 @@ pub struct ValueFile {
     ahead: Option<JoinHandle<io::Result<Piece>>>,
 }
 
+/// Where a value file is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// Where its row says: as long as there is such a row.
+    Blob(Store, BlobId),
+    /// Kept for a location.
+    Pin(Arc<Pin>),
+}
+
+impl Place {
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Blob(store, id) => store.open_file(id),
+            Self::Pin(pin) => pin.open_file(),
+        }
+    }
+
+    fn open_sealed(&self, len: u64) -> io::Result<SealedFile> {
+        match self {
+            Self::Blob(store, id) => store.open_sealed(id, len),
+            Self::Pin(pin) => pin.open_sealed(len),
+        }
+    }
+
+    fn id(&self) -> &BlobId {
+        match self {
+            Self::Blob(_, id) => id,
+            Self::Pin(pin) => pin.id(),
+        }
+    }
+}
+
 /// Bytes, checked, and the file from which the next ones come.
 #[derive(Debug)]
 struct Piece {
@@ -86,23 +119,16 @@ enum Source {
 
 impl ValueFile {
     /// Opens the file and reads its first piece, so that what is wrong with it is known as early as can be.
-    pub(crate) async fn open(
-        blobs: &selvedge_blob::Store,
-        key: &str,
-        id: &BlobId,
-        len: u64,
-        sealed: bool,
-    ) -> Result<Self> {
-        let (blobs, id) = (blobs.clone(), id.clone());
+    pub(crate) async fn open(place: Place, key: &str, len: u64, sealed: bool) -> Result<Self> {
         let opening = spawn_blocking(move || {
             let source = if sealed {
-                Source::Sealed(blobs.open_sealed(&id, len)?)
+                Source::Sealed(place.open_sealed(len)?)
             } else {
-                let file = blobs.open_file(&id)?;
+                let file = place.open()?;
                 let found = file.metadata()?.len();
                 if found != len {
                     let what = format!("it has {found} bytes and not {len}");
-                    let damage = selvedge_blob::Damage { blob: id.to_string(), what };
+                    let damage = selvedge_blob::Damage { blob: place.id().to_string(), what };
                     return Err(io::Error::new(io::ErrorKind::InvalidData, damage));
                 }
                 Source::Plain(file)

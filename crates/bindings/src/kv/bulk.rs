@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use selvedge_kv::{Entry, Namespace, Refusal};
+use selvedge_kv::{Entry, Refusal, View};
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Problem, check_cache_ttl, reply};
+use super::{Problem, cache_ttl, reply};
 use crate::body::Body;
 
 /// Bytes of a request: far more than the largest one that would be granted.
@@ -27,7 +27,7 @@ struct Asked {
     with_metadata: bool,
 }
 
-pub(super) async fn get(namespace: &Namespace, body: &mut Incoming) -> Result<Response<Body>, Problem> {
+pub(super) async fn get(view: &View, body: &mut Incoming) -> Result<Response<Body>, Problem> {
     let request = Limited::new(body, REQUEST).collect().await.map_err(|_| Problem::BulkTooLong)?.to_bytes();
     let asked: Asked = serde_json::from_slice(&request).map_err(|_| Problem::BulkNotJson)?;
     let json = match asked.kind.as_deref() {
@@ -35,12 +35,12 @@ pub(super) async fn get(namespace: &Namespace, body: &mut Incoming) -> Result<Re
         Some("json") => true,
         Some(other) => return Err(Refusal::BulkType { given: other.to_owned() }.into()),
     };
-    match &asked.cache_ttl {
-        None | Some(serde_json::Value::Null) => {}
-        Some(serde_json::Value::String(given)) => check_cache_ttl(namespace, given)?,
-        Some(other) => check_cache_ttl(namespace, &other.to_string())?,
-    }
-    let entries = namespace.get_many(&asked.keys).await?;
+    let cache_ttl = match &asked.cache_ttl {
+        None | Some(serde_json::Value::Null) => None,
+        Some(serde_json::Value::String(given)) => Some(cache_ttl(view.namespace(), given)?),
+        Some(other) => Some(cache_ttl(view.namespace(), &other.to_string())?),
+    };
+    let entries = view.get_many(&asked.keys, cache_ttl).await?;
     let found = entries
         .into_iter()
         .map(|entry| entry.map(|entry| Found::new(entry, json, asked.with_metadata)).transpose())

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use selvedge_kv::{Entry, Page, Value};
+use selvedge_kv::{CacheState, CacheStatus, Entry, Page, Value};
 use serde::Serialize;
 
 use super::METADATA;
@@ -29,6 +29,24 @@ pub(super) fn entry(entry: Entry) -> Response<Body> {
         headers.insert(METADATA, value);
     }
     response
+}
+
+/// Says where the answer came from: `HIT` or `MISS`. To an `isolate` that keeps answers it also says, in
+/// milliseconds, how old this one is and to what age it may be used: `HIT;1500;60000`.
+pub(super) fn cache_state(response: &mut Response<Body>, state: Option<CacheState>, isolate: bool) {
+    let Some(CacheState { status, age, lifetime }) = state else { return };
+    let word = match status {
+        CacheStatus::Hit => "HIT",
+        CacheStatus::Miss => "MISS",
+    };
+    let value = if isolate {
+        HeaderValue::try_from(format!("{word};{age};{lifetime}")).ok()
+    } else {
+        Some(HeaderValue::from_static(word))
+    };
+    if let Some(value) = value {
+        response.headers_mut().insert("cf-cache-status", value);
+    }
 }
 
 /// The same JSON without the characters that a header cannot carry. JSON has them as spacing only, but for

@@ -5,6 +5,7 @@
 mod bulk;
 mod crash;
 mod damage;
+mod edge;
 mod expiry;
 mod files;
 mod listing;
