@@ -50,11 +50,25 @@ impl Link {
     }
 }
 
-/// A runtime process that listens on a unix socket.
-pub(crate) struct Backend {
+/// One of the runtime's sockets.
+struct Door {
+    /// Empty for the first one.
+    colo: String,
     socket: PathBuf,
     /// The last one used is used first, so that those that are not needed grow old.
     idle: Mutex<Vec<(Link, Instant)>>,
+}
+
+impl Door {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Link, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A runtime process that listens on unix sockets.
+pub(crate) struct Backend {
+    /// The first one is for every location that has none of its own.
+    doors: Vec<Door>,
     /// Requests and tunnels that use it.
     busy: AtomicUsize,
     retired: AtomicBool,
@@ -64,10 +78,11 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(socket: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(first: PathBuf, others: impl IntoIterator<Item = (String, PathBuf)>) -> Arc<Self> {
+        let door = |(colo, socket)| Door { colo, socket, idle: Mutex::default() };
+        let doors = std::iter::once((String::new(), first)).chain(others);
         Arc::new(Self {
-            socket,
-            idle: Mutex::default(),
+            doors: doors.map(door).collect(),
             busy: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             quiet: Notify::new(),
@@ -75,9 +90,10 @@ impl Backend {
         })
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Pass {
+    pub(crate) fn enter(self: &Arc<Self>, colo: Option<&str>) -> Pass {
         self.busy.fetch_add(1, Ordering::SeqCst);
-        Pass(Arc::clone(self))
+        let door = colo.and_then(|colo| self.doors.iter().position(|door| door.colo == colo)).unwrap_or(0);
+        Pass { backend: Arc::clone(self), door }
     }
 
     pub(crate) fn busy(&self) -> usize {
@@ -87,7 +103,9 @@ impl Backend {
     /// No new request will come: keeps no connection for later.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
-        self.idle().clear();
+        for door in &self.doors {
+            door.idle().clear();
+        }
     }
 
     pub(crate) fn cut_tunnels(&self) {
@@ -111,8 +129,33 @@ impl Backend {
         }
     }
 
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        for door in &self.doors {
+            let mut idle = door.idle();
+            let old = idle.iter().take_while(|(_, since)| since.elapsed() >= IDLE).count();
+            idle.drain(..old);
+        }
+    }
+}
+
+/// The right to use a backend through one of its doors; it is not quiet while one exists.
+pub(crate) struct Pass {
+    backend: Arc<Backend>,
+    door: usize,
+}
+
+impl Pass {
+    pub(crate) fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    fn door(&self) -> &Door {
+        &self.backend.doors[self.door]
+    }
+
     pub(crate) fn take_idle(&self) -> Option<Link> {
-        let mut idle = self.idle();
+        let mut idle = self.door().idle();
         let (link, since) = idle.pop()?;
         if since.elapsed() < IDLE {
             return Some(link);
@@ -122,49 +165,26 @@ impl Backend {
         None
     }
 
-    fn put_idle(&self, link: Link) {
-        let mut idle = self.idle();
-        if !self.retired.load(Ordering::SeqCst) {
-            idle.push((link, Instant::now()));
-        }
-    }
-
-    /// Closes what has been idle for too long.
-    pub(crate) fn sweep(&self) {
-        let mut idle = self.idle();
-        let old = idle.iter().take_while(|(_, since)| since.elapsed() >= IDLE).count();
-        idle.drain(..old);
-    }
-
     pub(crate) async fn connect(&self) -> io::Result<Link> {
-        let stream = TokioIo::new(RuntimeStream::new(UnixStream::connect(&self.socket).await?));
+        let stream = TokioIo::new(RuntimeStream::new(UnixStream::connect(&self.door().socket).await?));
         let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(io::Error::other)?;
         Ok(Link { sender, connection: Some(Box::new(connection)) })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Link, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to use a backend; it is not quiet while one exists.
-pub(crate) struct Pass(Arc<Backend>);
-
-impl Pass {
-    pub(crate) fn backend(&self) -> &Arc<Backend> {
-        &self.0
-    }
-
     /// Gives a connection back for the next request.
     pub(crate) fn give_back(&self, link: Link) {
-        self.0.put_idle(link);
+        let mut idle = self.door().idle();
+        if !self.backend.retired.load(Ordering::SeqCst) {
+            idle.push((link, Instant::now()));
+        }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.retired.load(Ordering::SeqCst) {
-            self.0.quiet.notify_waiters();
+        let backend = &self.backend;
+        if backend.busy.fetch_sub(1, Ordering::SeqCst) == 1 && backend.retired.load(Ordering::SeqCst) {
+            backend.quiet.notify_waiters();
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use http::{Request, Version};
@@ -19,6 +19,7 @@ use crate::connections::{Connections, Entry, Order};
 use crate::forward;
 use crate::gate::Gate;
 use crate::headers::Rays;
+use crate::locations::{Colo, Locations};
 use crate::log::RequestLog;
 use crate::pages::Pages;
 use crate::settings::Settings;
@@ -38,14 +39,36 @@ pub(crate) struct Shared {
     pub(crate) rays: Rays,
     pub(crate) connections: Arc<Connections>,
     pub(crate) requests: AtomicUsize,
+    pub(crate) locations: Locations,
 }
 
 /// One client.
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) address: std::net::IpAddr,
-    pub(crate) identity: Identity,
+    /// The location of the port it connected to.
+    pub(crate) port: Option<Colo>,
+    version: Version,
+    identity: Arc<Identity>,
+    /// The same at the location that its last request named.
+    elsewhere: Mutex<Option<(Colo, Arc<Identity>)>>,
     pub(crate) entry: Arc<Entry>,
+}
+
+impl Client {
+    /// What goes into a request at `colo`; `None` where there are no locations.
+    pub(crate) fn identity(&self, colo: Option<&Colo>) -> Arc<Identity> {
+        let Some(colo) = colo else { return Arc::clone(&self.identity) };
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, identity)) = elsewhere.as_ref()
+            && known == colo
+        {
+            return Arc::clone(identity);
+        }
+        let identity = Arc::new(Identity::new(self.address, colo, self.version));
+        *elsewhere = Some((Arc::clone(colo), Arc::clone(&identity)));
+        identity
+    }
 }
 
 /// Counts a request while it is in progress.
@@ -74,7 +97,7 @@ impl Drop for Serving {
 }
 
 /// Serves a client until it goes or is told to.
-pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr, port: Option<Colo>) {
     let enrolled = shared.connections.enroll();
     let entry = Arc::clone(&enrolled.entry);
     let version = tokio::select! {
@@ -88,8 +111,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr)
     let _ = tcp.set_nodelay(true);
     let address = peer.ip().to_canonical();
     let limit = shared.settings.header_limit.max(SMALLEST_BUFFER);
-    let identity = Identity::new(address, &shared.settings.colo, version);
-    let client = Arc::new(Client { shared, address, identity, entry: Arc::clone(&entry) });
+    let identity = Arc::new(Identity::new(address, &shared.settings.colo, version));
+    let elsewhere = Mutex::default();
+    let entry_of = Arc::clone(&entry);
+    let client = Arc::new(Client { shared, address, port, version, identity, elsewhere, entry: entry_of });
     let service = service_fn(move |request: Request<Incoming>| {
         let client = Arc::clone(&client);
         async move { Ok::<_, Infallible>(forward::handle(client, request).await) }

@@ -13,6 +13,7 @@ use crate::client::{self, Shared};
 use crate::connections::{Connections, Order};
 use crate::gate::{Gate, Upstream};
 use crate::headers::Rays;
+use crate::locations::{Colo, Locations};
 use crate::log::RequestLog;
 use crate::pages::Pages;
 use crate::settings::Settings;
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 /// [`Upstream::serve_from`] says where the runtime is.
 pub struct Front {
     listener: TcpListener,
+    /// Ports of their own for locations.
+    others: Vec<(TcpListener, Colo)>,
     shared: Arc<Shared>,
 }
 
@@ -50,8 +53,16 @@ impl Front {
             rays,
             connections: Arc::default(),
             requests: AtomicUsize::new(0),
+            locations: Locations::default(),
         });
-        Ok(Self { listener, shared })
+        Ok(Self { listener, others: Vec::new(), shared })
+    }
+
+    /// Takes another port: what comes to it comes in at the location `colo`, if the app has it. Answers its address.
+    pub async fn listen_at(&mut self, address: SocketAddr, colo: &str) -> Result<SocketAddr, BindError> {
+        let (listener, local) = bind::listen(address).await?;
+        self.others.push((listener, colo.into()));
+        Ok(local)
     }
 
     /// The address it listens on, with the port that port 0 became.
@@ -60,13 +71,13 @@ impl Front {
     }
 
     pub fn upstream(&self) -> Upstream {
-        Upstream { gate: Arc::clone(&self.shared.gate) }
+        Upstream { shared: Arc::clone(&self.shared) }
     }
 
     /// Serves until `shutdown` resolves. Then nobody new is let in, WebSockets are closed, requests in progress
     /// may finish for [`Settings::drain`], and what is left is cut. Dropping the future cuts everything.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, shared } = self;
+        let Self { listener, others, shared } = self;
         let connections = CutOnDrop(Arc::clone(&shared.connections));
         let mut shutdown = pin!(shutdown);
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
@@ -78,19 +89,11 @@ impl Front {
                     connections.0.sweep();
                     shared.gate.sweep();
                 }
-                accepted = listener.accept() => match accepted {
-                    Ok((tcp, peer)) => {
-                        tokio::spawn(client::serve(Arc::clone(&shared), tcp, peer));
-                    }
-                    Err(error) => {
-                        // Out of file descriptors, most likely: others will be closed soon.
-                        tracing::warn!(%error, "a client's connection was not accepted");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                },
+                () = accept(&listener, None, &shared) => {}
+                () = accept_any(&others, &shared) => {}
             }
         }
-        drop(listener);
+        drop((listener, others));
         connections.0.order_all(Order::Finish);
         if tokio::time::timeout(shared.settings.drain, connections.0.emptied()).await.is_ok() {
             return Stopped { cut: 0 };
@@ -100,6 +103,30 @@ impl Front {
         connections.0.emptied().await;
         Stopped { cut }
     }
+}
+
+/// Lets one client in.
+async fn accept(listener: &TcpListener, colo: Option<&Colo>, shared: &Arc<Shared>) {
+    match listener.accept().await {
+        Ok((tcp, peer)) => {
+            tokio::spawn(client::serve(Arc::clone(shared), tcp, peer, colo.cloned()));
+        }
+        Err(error) => {
+            // Out of file descriptors, most likely: others will be closed soon.
+            tracing::warn!(%error, "a client's connection was not accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Lets one client in at whichever port it comes to; waits for ever when there are none.
+async fn accept_any(others: &[(TcpListener, Colo)], shared: &Arc<Shared>) {
+    let accepts = others.iter().map(|(listener, colo)| Box::pin(accept(listener, Some(colo), shared)));
+    let accepts: Vec<_> = accepts.collect();
+    if accepts.is_empty() {
+        return std::future::pending().await;
+    }
+    futures_util::future::select_all(accepts).await;
 }
 
 struct CutOnDrop(Arc<Connections>);

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backend::{Backend, Pass};
+use crate::client::Shared;
+use crate::locations::Colo;
 use crate::page::ErrorPage;
 
 enum Route {
@@ -34,13 +36,18 @@ impl Gate {
         Arc::new(Self { route: watch::Sender::new(Route::Held) })
     }
 
-    /// A pass to the runtime, if one serves.
-    pub(crate) fn admit(&self) -> Result<Option<Pass>, Refusal> {
-        Self::look(&self.route.borrow())
+    /// A pass to the runtime at `colo`, if one serves.
+    pub(crate) fn admit(&self, colo: Option<&str>) -> Result<Option<Pass>, Refusal> {
+        Self::look(&self.route.borrow(), colo)
     }
 
     /// Waits for a pass, but not to `not`: that one cannot be reached.
-    pub(crate) async fn wait(&self, not: Option<&Arc<Backend>>, until: Instant) -> Result<Pass, Refusal> {
+    pub(crate) async fn wait(
+        &self,
+        colo: Option<&str>,
+        not: Option<&Arc<Backend>>,
+        until: Instant,
+    ) -> Result<Pass, Refusal> {
         let mut route = self.route.subscribe();
         let usable = |route: &Route| match route {
             Route::Held => false,
@@ -51,7 +58,7 @@ impl Gate {
             match tokio::time::timeout_at(until, route.wait_for(usable)).await {
                 // The pass is taken under the lock of the route, so that `hold` counts it.
                 Ok(Ok(route)) => {
-                    if let Some(pass) = Self::look(&route)? {
+                    if let Some(pass) = Self::look(&route, colo)? {
                         return Ok(pass);
                     }
                 }
@@ -60,10 +67,10 @@ impl Gate {
         }
     }
 
-    fn look(route: &Route) -> Result<Option<Pass>, Refusal> {
+    fn look(route: &Route, colo: Option<&str>) -> Result<Option<Pass>, Refusal> {
         match route {
             Route::Held => Ok(None),
-            Route::Serving(backend) => Ok(Some(backend.enter())),
+            Route::Serving(backend) => Ok(Some(backend.enter(colo))),
             Route::Failed(page) => Err(Refusal::Failed(Arc::clone(page))),
         }
     }
@@ -88,20 +95,32 @@ impl Gate {
 /// Tells a front door where the runtime is. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Upstream {
     /// New requests go to the runtime on this unix socket, and held ones are released to it. It must be
     /// listening already. Requests in progress elsewhere go on where they are.
     pub fn serve_from(&self, socket: PathBuf) {
-        self.gate.change(Route::Serving(Backend::new(socket)));
+        self.serve_at(socket, []);
+    }
+
+    /// As [`serve_from`](Self::serve_from), for a runtime that has a socket of its own for each location but the
+    /// first.
+    pub fn serve_at(&self, first: PathBuf, others: impl IntoIterator<Item = (String, PathBuf)>) {
+        self.shared.gate.change(Route::Serving(Backend::new(first, others)));
+    }
+
+    /// From now on requests come in at one of these locations, at the first if they do not say. None: they all come
+    /// in at [`Settings::colo`](crate::Settings::colo).
+    pub fn set_locations(&self, names: &[String]) {
+        self.shared.locations.set(names.iter().map(|name| Colo::from(name.as_str())));
     }
 
     /// New requests wait. Closes WebSockets and resolves when the runtime has no request in progress, or after
     /// `patience`; returns how many are still in progress then. They end when the runtime does.
     pub async fn hold(&self, patience: Duration) -> usize {
-        let Some(old) = self.gate.change(Route::Held) else { return 0 };
+        let Some(old) = self.shared.gate.change(Route::Held) else { return 0 };
         old.cut_tunnels();
         let _ = tokio::time::timeout(patience, old.quiet()).await;
         old.busy()
@@ -110,7 +129,7 @@ impl Upstream {
     /// There is nothing to serve: requests, held ones too, are answered with this page until
     /// [`serve_from`](Self::serve_from).
     pub fn fail(&self, page: ErrorPage) {
-        if let Some(old) = self.gate.change(Route::Failed(Arc::new(page))) {
+        if let Some(old) = self.shared.gate.change(Route::Failed(Arc::new(page))) {
             old.cut_tunnels();
         }
     }

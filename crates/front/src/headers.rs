@@ -14,6 +14,9 @@ use crate::cf::Identity;
 /// Carries `request.cf` to the runtime: its `cfBlobHeader`.
 pub const CF_HEADER: &str = "x-selvedge-cf";
 
+/// By this a client says at which location its request comes in, when the app has several.
+pub const COLO_HEADER: &str = "cf-colo";
+
 const CF_BLOB: HeaderName = HeaderName::from_static(CF_HEADER);
 const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
 const CF_IPCOUNTRY: HeaderName = HeaderName::from_static("cf-ipcountry");
@@ -152,28 +155,31 @@ fn has_token(value: &HeaderValue, token: &[u8]) -> bool {
 /// Makes ray ids: 16 hex digits that do not repeat, and the place. They name a request; they are no secret.
 pub(crate) struct Rays {
     next: AtomicU64,
-    suffix: String,
+    colo: String,
 }
 
 impl Rays {
     pub(crate) fn new(clock: &dyn Clock, colo: &str) -> Self {
         let mut seed = [0; 8];
         clock.random(&mut seed);
-        Self { next: AtomicU64::new(u64::from_le_bytes(seed)), suffix: format!("-{colo}") }
+        Self { next: AtomicU64::new(u64::from_le_bytes(seed)), colo: colo.to_owned() }
     }
 
-    pub(crate) fn next(&self) -> HeaderValue {
+    /// At `colo`, if it is not the usual place.
+    pub(crate) fn next(&self, colo: Option<&str>) -> HeaderValue {
+        let colo = colo.unwrap_or(&self.colo);
         // SplitMix64: a bijection of a counter, so no two are equal, and neighbours look unrelated.
         let mut x = self.next.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         x ^= x >> 31;
-        let mut text = Vec::with_capacity(16 + self.suffix.len());
+        let mut text = Vec::with_capacity(17 + colo.len());
         for at in (0..16).rev() {
             let digit = (x >> (at * 4)) & 0xF;
             text.push(b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]);
         }
-        text.extend_from_slice(self.suffix.as_bytes());
+        text.push(b'-');
+        text.extend_from_slice(colo.as_bytes());
         HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("0"))
     }
 }
@@ -268,7 +274,7 @@ mod tests {
     #[test]
     fn rays_have_cloudflares_shape_and_differ() {
         let rays = Rays::new(&SystemClock, "ABC");
-        let (a, b) = (rays.next(), rays.next());
+        let (a, b) = (rays.next(None), rays.next(None));
         assert_ne!(a, b);
         let (id, colo) = a.to_str().unwrap().split_once('-').unwrap();
         assert_eq!((id.len(), colo), (16, "ABC"));

@@ -1,9 +1,13 @@
 //! Answers that the front door gives instead of the runtime.
 
+use std::sync::Arc;
+
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::gate::Refusal;
+use crate::headers::COLO_HEADER;
+use crate::locations::Colo;
 use crate::log::Ticket;
 use crate::page::ErrorPage;
 use crate::reply::Reply;
@@ -20,6 +24,8 @@ pub(crate) enum Refused {
     Incomplete,
     Gate(Refusal),
     Lost,
+    /// The request names none of these.
+    Location(Arc<[Colo]>),
 }
 
 impl Refused {
@@ -71,6 +77,11 @@ impl Refused {
                 "The Workers runtime went away",
                 "The runtime ended the connection before it answered: it crashed, ran out of memory or was \
                  stopped. Whether the Worker saw the request is unknown, so it was not sent again.",
+            ),
+            Self::Location(names) => ErrorPage::new(
+                StatusCode::BAD_REQUEST,
+                "The request names no location of this app",
+                format!("{COLO_HEADER} must be one of: {}.", names.join(", ")),
             ),
         };
         let mut response = page.response(html);

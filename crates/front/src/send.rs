@@ -18,16 +18,17 @@ use crate::upload::Upload;
 /// Sends a request to whatever serves. It is sent again only if the runtime has seen nothing of it.
 pub(crate) async fn send(
     shared: &Shared,
+    colo: Option<&str>,
     mut request: Request<Upload>,
 ) -> Result<(Response<Incoming>, Link, Pass), Refused> {
-    let mut patience = Patience::new(shared);
-    let mut pass = shared.gate.admit().map_err(Refused::Gate)?;
+    let mut patience = Patience::new(shared, colo);
+    let mut pass = shared.gate.admit(colo).map_err(Refused::Gate)?;
     loop {
         let current = match pass.take() {
             Some(pass) => pass,
             None => Box::pin(patience.admitted()).await?,
         };
-        let (link, current, reused) = if let Some(link) = current.backend().take_idle() {
+        let (link, current, reused) = if let Some(link) = current.take_idle() {
             (link, current, true)
         } else {
             let (link, current) = Box::pin(patience.connected(current)).await?;
@@ -55,6 +56,7 @@ pub(crate) async fn send(
 /// How long one request may still wait.
 pub(crate) struct Patience<'a> {
     gate: &'a Gate,
+    colo: Option<&'a str>,
     hold: Duration,
     /// Set when it first has to wait.
     until: Option<Instant>,
@@ -62,8 +64,9 @@ pub(crate) struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
-        Self { gate: &shared.gate, hold: shared.settings.hold, until: None, pause: Duration::from_millis(1) }
+    pub(crate) fn new(shared: &'a Shared, colo: Option<&'a str>) -> Self {
+        let pause = Duration::from_millis(1);
+        Self { gate: &shared.gate, colo, hold: shared.settings.hold, until: None, pause }
     }
 
     fn until(&mut self) -> Instant {
@@ -73,13 +76,13 @@ impl<'a> Patience<'a> {
     /// Waits until a runtime serves.
     pub(crate) async fn admitted(&mut self) -> Result<Pass, Refused> {
         let until = self.until();
-        self.gate.wait(None, until).await.map_err(Refused::Gate)
+        self.gate.wait(self.colo, None, until).await.map_err(Refused::Gate)
     }
 
     /// A new connection to the runtime, or to its successor if that one cannot be reached.
     pub(crate) async fn connected(&mut self, mut pass: Pass) -> Result<(Link, Pass), Refused> {
         loop {
-            let error = match pass.backend().connect().await {
+            let error = match pass.connect().await {
                 Ok(link) => return Ok((link, pass)),
                 Err(error) => error,
             };
@@ -89,7 +92,7 @@ impl<'a> Patience<'a> {
             pass = if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
                 tracing::debug!(%error, "the runtime is gone; waiting for the next");
                 let until = self.until();
-                self.gate.wait(Some(&backend), until).await.map_err(Refused::Gate)?
+                self.gate.wait(self.colo, Some(&backend), until).await.map_err(Refused::Gate)?
             } else {
                 // `WouldBlock`: more clients connect than the runtime has accepted yet. Or no descriptors.
                 tracing::debug!(%error, "a connection to the runtime was not made; trying again");

@@ -25,13 +25,14 @@ const BUFFER: usize = 16 * 1024;
 /// connected; any other answer is passed on as it is.
 pub(crate) async fn open(
     shared: &Arc<Shared>,
+    colo: Option<&str>,
     client: OnUpgrade,
     mut request: Request<Upload>,
     html: bool,
     mut ticket: Ticket,
 ) -> Response<Reply> {
     headers::ask_for_websocket(request.headers_mut());
-    let (mut response, pass) = match ask(shared, request).await {
+    let (mut response, pass) = match ask(shared, colo, request).await {
         Ok(answered) => answered,
         Err(refused) => return refused.response(&shared.settings, html, ticket),
     };
@@ -44,9 +45,13 @@ pub(crate) async fn open(
     response.map(|_| Reply::empty())
 }
 
-async fn ask(shared: &Shared, request: Request<Upload>) -> Result<(Response<Incoming>, Pass), Refused> {
-    let mut patience = Patience::new(shared);
-    let pass = match shared.gate.admit().map_err(Refused::Gate)? {
+async fn ask(
+    shared: &Shared,
+    colo: Option<&str>,
+    request: Request<Upload>,
+) -> Result<(Response<Incoming>, Pass), Refused> {
+    let mut patience = Patience::new(shared, colo);
+    let pass = match shared.gate.admit(colo).map_err(Refused::Gate)? {
         Some(pass) => pass,
         None => patience.admitted().await?,
     };

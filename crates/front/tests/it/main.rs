@@ -7,6 +7,7 @@ mod exceptions;
 mod heads;
 mod http2;
 mod limits;
+mod locations;
 mod setup;
 mod stopping;
 mod streaming;

@@ -31,15 +31,29 @@ impl Door {
     }
 
     pub(crate) async fn with_pages(settings: Settings, pages: Option<Arc<dyn Pages>>) -> Self {
+        Self::with_port(settings, pages, None).await.0
+    }
+
+    /// With a port of its own for a location; its address comes second.
+    pub(crate) async fn with_port(
+        settings: Settings,
+        pages: Option<Arc<dyn Pages>>,
+        colo: Option<&str>,
+    ) -> (Self, Option<SocketAddr>) {
         let log = Arc::new(Lines::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let front = Front::bind(any, settings, pages, Arc::clone(&log) as Arc<dyn RequestLog>).await.unwrap();
+        let mut front =
+            Front::bind(any, settings, pages, Arc::clone(&log) as Arc<dyn RequestLog>).await.unwrap();
+        let port = match colo {
+            Some(colo) => Some(front.listen_at(any, colo).await.unwrap()),
+            None => None,
+        };
         let (address, upstream) = (front.local_addr(), front.upstream());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(front.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, upstream, log, stop: Some(stop), served }
+        (Self { address, upstream, log, stop: Some(stop), served }, port)
     }
 
     /// In front of a runtime.
