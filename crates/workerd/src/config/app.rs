@@ -14,6 +14,8 @@ pub struct App<'a> {
     /// The first one answers on the HTTP socket. Their names differ.
     pub workers: &'a [AppWorker],
     pub sockets: Sockets,
+    /// The names of the locations, the usual one first; empty for an app without locations.
+    pub locations: &'a [String],
     /// Injected into every call on a storage binding.
     pub token: &'a str,
     /// Where Durable Objects are kept. The bundled queues, cron triggers and workflows keep theirs here too.
@@ -26,7 +28,7 @@ pub struct App<'a> {
 /// Unix sockets, by path.
 #[derive(Clone, Debug)]
 pub struct Sockets {
-    /// workerd listens here for requests. `x-selvedge-cf` carries `request.cf` as JSON: whoever is in front must
+    /// workerd listens here for requests, at the first location if there are several. `x-selvedge-cf` carries `request.cf` as JSON: whoever is in front must
     /// not pass on a client's own.
     pub http: PathBuf,
     /// The storage services listen here.
@@ -77,6 +79,11 @@ pub struct VersionMetadata {
 }
 
 impl App<'_> {
+    /// How many sockets workerd listens on for requests.
+    pub fn http_sockets(&self) -> usize {
+        self.locations.len().max(1)
+    }
+
     /// Whether workerd has to run with `--experimental`: assets, queues, cron triggers and workflows are
     /// experimental in workerd itself.
     pub fn is_experimental(&self) -> bool {

@@ -5,11 +5,12 @@ use selvedge_project::Var;
 use serde_json::json;
 
 use super::names::{self, ResourceName, resource_service};
+use super::places::Place;
 use super::text::Value;
 use super::{App, AppWorker, ConfigError};
 
-/// Everything in the `env` of `worker`.
-pub(super) fn bindings(app: &App<'_>, worker: &AppWorker) -> Result<Value, ConfigError> {
+/// Everything in the `env` of `worker` at `place`.
+pub(super) fn bindings(app: &App<'_>, place: Place<'_>, worker: &AppWorker) -> Result<Value, ConfigError> {
     let config = &worker.worker;
     let mut out = Vec::new();
     for (name, var) in &config.vars {
@@ -19,18 +20,18 @@ pub(super) fn bindings(app: &App<'_>, worker: &AppWorker) -> Result<Value, Confi
         });
     }
     for kv in &config.kv_namespaces {
-        let service = resource_service(ResourceName::Kv, &kv.id)?;
+        let service = place.service(resource_service(ResourceName::Kv, &kv.id)?);
         out.push(binding(&kv.binding, "kvNamespace", Value::Text(service)));
     }
     for bucket in &config.r2_buckets {
-        let service = resource_service(ResourceName::R2, &bucket.bucket)?;
+        let service = place.service(resource_service(ResourceName::R2, &bucket.bucket)?);
         out.push(binding(&bucket.binding, "r2Bucket", Value::Text(service)));
     }
     if !config.d1_databases.is_empty() && config.compatibility_flags.iter().any(|f| f == "d1_binding_jsrpc") {
         return Err(ConfigError::D1OverRpc { worker: config.name.clone() });
     }
     for database in &config.d1_databases {
-        let service = resource_service(ResourceName::D1, &database.id)?;
+        let service = place.service(resource_service(ResourceName::D1, &database.id)?);
         out.push(wrapped(&database.binding, "cloudflare-internal:d1-api", Value::Text(service)));
     }
     for object in &config.durable_objects {
@@ -51,14 +52,14 @@ pub(super) fn bindings(app: &App<'_>, worker: &AppWorker) -> Result<Value, Confi
         out.push(binding(&object.name, "durableObjectNamespace", Value::fields(fields)));
     }
     for service in &config.services {
-        let target =
-            designator(app, &service.service, service.entrypoint.as_deref(), service.props.as_deref());
+        let (entrypoint, props) = (service.entrypoint.as_deref(), service.props.as_deref());
+        let target = designator(app, place, &service.service, entrypoint, props);
         out.push(binding(&service.binding, "service", target));
     }
     if let Some(name) = config.assets.as_ref().and_then(|assets| assets.binding.as_ref()) {
-        let target =
-            [("name", Value::Text(names::assets(&config.name))), ("entrypoint", Value::text("AssetWorker"))];
-        out.push(binding(name, "service", Value::fields(target)));
+        let service = Value::Text(place.service(names::assets(&config.name)));
+        let target = Value::fields([("name", service), ("entrypoint", Value::text("AssetWorker"))]);
+        out.push(binding(name, "service", target));
     }
     for hyperdrive in &config.hyperdrive {
         let Some(target) = worker.hyperdrive.iter().find(|t| t.binding == hyperdrive.binding) else {
@@ -95,14 +96,23 @@ pub(super) fn bindings(app: &App<'_>, worker: &AppWorker) -> Result<Value, Confi
     Ok(Value::List(out))
 }
 
-/// Where calls to the Worker `name` go: to its assets first when it has some, as on Cloudflare.
-pub(super) fn designator(app: &App<'_>, name: &str, entrypoint: Option<&str>, props: Option<&str>) -> Value {
+/// Where calls to the Worker `name` go that are made at `place`: to its assets first when it has some, as on
+/// Cloudflare.
+pub(super) fn designator(
+    app: &App<'_>,
+    place: Place<'_>,
+    name: &str,
+    entrypoint: Option<&str>,
+    props: Option<&str>,
+) -> Value {
     let service = match app.worker(name) {
         None => names::missing(name),
         // Only a script has entrypoints and takes props.
-        Some(worker) if worker.has_script() && (entrypoint.is_some() || props.is_some()) => name.to_owned(),
-        Some(worker) if worker.worker.assets.is_some() => names::assets(name),
-        Some(_) => name.to_owned(),
+        Some(worker) if worker.has_script() && (entrypoint.is_some() || props.is_some()) => {
+            place.service(name.to_owned())
+        }
+        Some(worker) if worker.worker.assets.is_some() => place.service(names::assets(name)),
+        Some(_) => place.service(name.to_owned()),
     };
     let mut fields = vec![("name", Value::Text(service))];
     // workerd names the default export by not naming it.

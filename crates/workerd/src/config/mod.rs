@@ -10,12 +10,14 @@ mod error;
 mod files;
 mod generated;
 mod names;
+mod places;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod text;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use app::{App, AppWorker, HyperdriveTarget, Mode, Sockets, VersionMetadata};
@@ -23,7 +25,7 @@ pub use error::ConfigError;
 pub use names::{ResourceName, resource_name};
 
 use files::Files;
-use names::resource_service;
+use places::Place;
 use text::Value;
 
 /// Writes the config of `app` into `directory`, which is made, and made private, first. Returns the config
@@ -72,33 +74,39 @@ fn logging() -> Value {
 
 fn sockets(app: &App<'_>) -> Result<Value, ConfigError> {
     let Some(first) = app.workers.first() else { return Err(ConfigError::NoWorkers) };
-    let http = Value::fields([
-        ("name", Value::text(HTTP_SOCKET)),
-        ("address", Value::Text(unix(&app.sockets.http)?)),
-        (
-            "http",
-            // No `forwardedProtoHeader`: workerd would take the header away from the Worker.
-            Value::fields([("cfBlobHeader", Value::text("x-selvedge-cf"))]),
-        ),
-        ("service", bindings::designator(app, &first.worker.name, None, None)),
-    ]);
-    Ok(Value::List(vec![http]))
+    let socket = |place: Place<'_>| {
+        let address = match place.colo {
+            Some(colo) if !place.is_first => unix(&app.sockets.http_at(colo))?,
+            _ => unix(&app.sockets.http)?,
+        };
+        Ok(Value::fields([
+            ("name", Value::Text(place.service("http".to_owned()))),
+            ("address", Value::Text(address)),
+            (
+                "http",
+                // No `forwardedProtoHeader`: workerd would take the header away from the Worker.
+                Value::fields([("cfBlobHeader", Value::text("x-selvedge-cf"))]),
+            ),
+            ("service", bindings::designator(app, place, &first.worker.name, None, None)),
+        ]))
+    };
+    Ok(Value::List(app.places().into_iter().map(socket).collect::<Result<_, _>>()?))
 }
-
-/// What the control messages call the socket for requests.
-pub(crate) const HTTP_SOCKET: &str = "http";
 
 fn services(app: &App<'_>, objects: &Path, files: &mut Files) -> Result<Value, ConfigError> {
     let mut out = Vec::new();
     for worker in app.workers {
-        if worker.has_script() {
-            out.push(worker::script(app, worker, files)?);
-        }
-        if let Some(assets) = &worker.worker.assets {
-            out.push(worker::assets(worker, assets)?);
+        let modules = if worker.has_script() { Some(worker::modules(app, worker, files)?) } else { None };
+        for place in app.places() {
+            if let Some(modules) = &modules {
+                out.push(worker::script(app, place, worker, modules.clone())?);
+            }
+            if let Some(assets) = &worker.worker.assets {
+                out.push(worker::assets(place, worker, assets)?);
+            }
         }
     }
-    out.extend(resources(app)?);
+    out.extend(resources::resources(app)?);
     if app.uses_queues() {
         out.push(bundled::queues(app)?);
     }
@@ -116,45 +124,6 @@ fn services(app: &App<'_>, objects: &Path, files: &mut Files) -> Result<Value, C
         out.push(Value::fields([("name", Value::text(names::OBJECTS)), ("disk", Value::fields(disk))]));
     }
     Ok(Value::List(out))
-}
-
-/// One external service per storage resource: a request does not say whose it is, so the headers do.
-fn resources(app: &App<'_>) -> Result<Vec<Value>, ConfigError> {
-    let mut wanted = BTreeSet::new();
-    let mut databases = BTreeMap::new();
-    for worker in app.workers {
-        let config = &worker.worker;
-        for kv in &config.kv_namespaces {
-            wanted.insert(resource_service(ResourceName::Kv, &kv.id)?);
-        }
-        for database in &config.d1_databases {
-            wanted.insert(resource_service(ResourceName::D1, &database.id)?);
-        }
-        for bucket in &config.r2_buckets {
-            wanted.insert(resource_service(ResourceName::R2, &bucket.bucket)?);
-        }
-        for target in &worker.hyperdrive {
-            databases.insert(names::hyperdrive(&config.name, &target.binding), unix(&target.socket)?);
-        }
-    }
-    let mut out = Vec::with_capacity(wanted.len() + databases.len());
-    for name in wanted {
-        let header = |name: &str, value: &str| {
-            Value::fields([("name", Value::text(name)), ("value", Value::text(value))])
-        };
-        let headers = vec![header("x-selvedge-resource", &name), header("x-selvedge-token", app.token)];
-        let options = Value::fields([("injectRequestHeaders", Value::List(headers))]);
-        out.push(external(name, unix(&app.sockets.bindings)?, "http", options));
-    }
-    for (name, address) in databases {
-        out.push(external(name, address, "tcp", Value::Struct(Vec::new())));
-    }
-    Ok(out)
-}
-
-fn external(name: String, address: String, protocol: &'static str, options: Value) -> Value {
-    let server = Value::fields([("address", Value::Text(address)), (protocol, options)]);
-    Value::fields([("name", Value::Text(name)), ("external", server)])
 }
 
 fn network(local: bool) -> Value {

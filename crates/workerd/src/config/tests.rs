@@ -27,6 +27,7 @@ fn written(workers: &[AppWorker], http: &str) -> Result<String, ConfigError> {
     let app = App {
         workers,
         sockets: Sockets { http: http.into(), bindings: "/run/bindings.sock".into() },
+        locations: &[],
         token: "t",
         objects: &directory.path().join("objects"),
         mode: Mode::Serve,

@@ -9,21 +9,27 @@ use super::bindings::bindings;
 use super::bundled::{defined_workflows, engine};
 use super::files::Files;
 use super::generated::{CONSOLE_MODULE, console_module};
+use super::places::Place;
 use super::text::Value;
 use super::{App, AppWorker, ConfigError, names};
 
-/// The Worker's script as a service.
-pub(super) fn script(app: &App<'_>, worker: &AppWorker, files: &mut Files) -> Result<Value, ConfigError> {
+/// The Worker's script, which is `modules`, as a service.
+pub(super) fn script(
+    app: &App<'_>,
+    place: Place<'_>,
+    worker: &AppWorker,
+    modules: Value,
+) -> Result<Value, ConfigError> {
     let config = &worker.worker;
     let mut fields = vec![
-        ("modules", modules(app, worker, files)?),
+        ("modules", modules),
         ("compatibilityDate", Value::text(&config.compatibility_date)),
         ("compatibilityFlags", Value::texts(&config.compatibility_flags)),
-        ("bindings", bindings(app, worker)?),
+        ("bindings", bindings(app, place, worker)?),
         ("globalOutbound", Value::text(names::INTERNET)),
         ("cacheApiOutbound", Value::text(names::CACHE)),
     ];
-    if !worker.object_classes.is_empty() {
+    if place.is_first && !worker.object_classes.is_empty() {
         let namespace = |class: &selvedge_objects::ObjectClass| {
             Value::fields([
                 ("className", Value::text(&class.class)),
@@ -36,10 +42,11 @@ pub(super) fn script(app: &App<'_>, worker: &AppWorker, files: &mut Files) -> Re
         fields.push(("durableObjectStorage", storage()));
     }
     let workflows = defined_workflows(app, &config.name)?;
-    if !workflows.is_empty() {
+    if place.is_first && !workflows.is_empty() {
         fields.push(("workflowsEngine", engine(&workflows)));
     }
-    Ok(Value::fields([("name", Value::text(&config.name)), ("worker", Value::Struct(fields))]))
+    let name = Value::Text(place.service(config.name.clone()));
+    Ok(Value::fields([("name", name), ("worker", Value::Struct(fields))]))
 }
 
 /// Where Durable Objects keep what they store.
@@ -47,7 +54,8 @@ pub(super) fn storage() -> Value {
     Value::fields([("localDisk", Value::text(names::OBJECTS))])
 }
 
-fn modules(app: &App<'_>, worker: &AppWorker, files: &mut Files) -> Result<Value, ConfigError> {
+/// The modules of a Worker's script, written to files.
+pub(super) fn modules(app: &App<'_>, worker: &AppWorker, files: &mut Files) -> Result<Value, ConfigError> {
     let mut out = Vec::with_capacity(worker.modules.len() + 1);
     for module in &worker.modules {
         let is_main = out.is_empty();
@@ -79,7 +87,7 @@ fn modules(app: &App<'_>, worker: &AppWorker, files: &mut Files) -> Result<Value
 }
 
 /// The static assets of `worker`, and the router that decides between them and its script.
-pub(super) fn assets(worker: &AppWorker, assets: &Assets) -> Result<Value, ConfigError> {
+pub(super) fn assets(place: Place<'_>, worker: &AppWorker, assets: &Assets) -> Result<Value, ConfigError> {
     let config = &worker.worker;
     let invalid = |source| ConfigError::AssetsConfig { worker: config.name.clone(), source };
     let mut options: Map<String, Json> = serde_json::from_str(&assets.config).map_err(invalid)?;
@@ -100,11 +108,11 @@ pub(super) fn assets(worker: &AppWorker, assets: &Assets) -> Result<Value, Confi
         ("config", Value::Text(Json::Object(options).to_string())),
     ];
     if worker.has_script() {
-        fields.push(("userWorker", Value::text(&config.name)));
+        fields.push(("userWorker", Value::Text(place.service(config.name.clone()))));
     } else {
         fields.push(("compatibilityDate", Value::text(&config.compatibility_date)));
         fields.push(("compatibilityFlags", Value::texts(&config.compatibility_flags)));
     }
-    let name = Value::Text(names::assets(&config.name));
+    let name = Value::Text(place.service(names::assets(&config.name)));
     Ok(Value::fields([("name", name), ("assets", Value::Struct(fields))]))
 }

@@ -18,7 +18,6 @@ use super::problem::{missing_class, readable};
 use super::watchdog::Watchdog;
 use super::{Event, Level, StartError};
 use crate::command::command;
-use crate::config::HTTP_SOCKET;
 
 /// How a process is started.
 #[derive(Clone, Debug)]
@@ -27,13 +26,15 @@ pub struct StartOptions {
     pub experimental: bool,
     /// Where debuggers may connect. Nobody is asked for a password there.
     pub inspector: Option<SocketAddr>,
-    /// How long it may take until the HTTP socket listens.
+    /// How many sockets its config has.
+    pub sockets: usize,
+    /// How long it may take until they listen.
     pub max_wait: Duration,
 }
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { experimental: false, inspector: None, max_wait: Duration::from_secs(30) }
+        Self { experimental: false, inspector: None, sockets: 1, max_wait: Duration::from_secs(30) }
     }
 }
 
@@ -72,15 +73,16 @@ pub struct Process {
 
 /// What a reader tells [`Process::start`].
 enum Startup {
-    Ready,
+    /// On one of its sockets.
+    Listening,
     /// Worth telling if there is no start.
     Said(String),
     MissingClass(String),
 }
 
 impl Process {
-    /// Starts `workerd` with the config file `config`, and returns when its HTTP socket listens. Its socket's
-    /// path must not exist yet.
+    /// Starts `workerd` with the config file `config`, and returns when its sockets listen. Their
+    /// paths must not exist yet.
     ///
     /// Everything it says goes to `events` for as long as it lives. Somebody has to receive them all the time,
     /// also while this starts: a process whose words nobody takes stands still. When the receiver is dropped
@@ -107,7 +109,7 @@ impl Process {
             tokio::spawn(relay(stderr, Speaker::Stderr, reports, events));
         }
         let mut process = Self { id, child, watchdog, ended: None };
-        match process.wait_until_ready(startup, options.max_wait).await {
+        match process.wait_until_ready(startup, options.sockets, options.max_wait).await {
             Ok(messages) => {
                 for message in messages {
                     let _ = ours.send(Event::Runtime { level: Level::Error, message }).await;
@@ -164,6 +166,7 @@ impl Process {
     async fn wait_until_ready(
         &mut self,
         mut startup: mpsc::Receiver<Startup>,
+        mut sockets: usize,
         max_wait: Duration,
     ) -> Result<Vec<String>, StartError> {
         let mut messages = Vec::new();
@@ -171,7 +174,8 @@ impl Process {
         let report = async {
             while let Some(report) = startup.recv().await {
                 match report {
-                    Startup::Ready => return true,
+                    Startup::Listening if sockets <= 1 => return true,
+                    Startup::Listening => sockets -= 1,
                     Startup::Said(message) => messages.push(message),
                     Startup::MissingClass(class) => missing.push(missing_class(&class)),
                 }
@@ -234,10 +238,8 @@ async fn relay(
     while let Some(line) = lines.next().await {
         let event = match reader.read(line) {
             Line::Nothing => continue,
-            Line::Listening(socket) => {
-                if socket == HTTP_SOCKET {
-                    let _ = reports.send(Startup::Ready).await;
-                }
+            Line::Listening(_) => {
+                let _ = reports.send(Startup::Listening).await;
                 continue;
             }
             Line::MissingClass(class) => {

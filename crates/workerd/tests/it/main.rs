@@ -6,6 +6,7 @@ mod bindings;
 mod bundled;
 mod failures;
 mod lifetime;
+mod locations;
 mod objects;
 mod output;
 mod services;

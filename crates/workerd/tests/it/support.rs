@@ -76,6 +76,7 @@ pub(crate) struct Lab {
     pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
     pub(crate) mode: Mode,
     pub(crate) local_network: bool,
+    pub(crate) locations: Vec<String>,
     pub(crate) options: StartOptions,
 }
 
@@ -90,6 +91,7 @@ impl Lab {
             asked,
             mode: Mode::Serve,
             local_network: false,
+            locations: Vec::new(),
             options: StartOptions { max_wait: PATIENCE, ..StartOptions::default() },
         }
     }
@@ -119,6 +121,7 @@ impl Lab {
         let app = App {
             workers,
             sockets: Sockets { http: self.http(), bindings: self.path().join("bindings.sock") },
+            locations: &self.locations,
             token: TOKEN,
             objects: &objects,
             mode: self.mode,
@@ -126,7 +129,14 @@ impl Lab {
         };
         let config = selvedge_workerd::write(&app, &self.path().join("config")).unwrap();
         let _ = std::fs::remove_file(self.http());
-        let options = StartOptions { experimental: app.is_experimental(), ..self.options.clone() };
+        for location in &self.locations {
+            let _ = std::fs::remove_file(app.sockets.http_at(location));
+        }
+        let options = StartOptions {
+            experimental: app.is_experimental(),
+            sockets: app.http_sockets(),
+            ..self.options.clone()
+        };
         let (events, receiver) = mpsc::channel(64);
         let said = Said::collect(receiver);
         let process = Process::start(&workerd().await, &config, options, events).await?;
@@ -221,13 +231,23 @@ impl Answer {
 }
 
 impl Running {
+    /// The same process at another location.
+    pub(crate) async fn get_at(&self, location: &str, path: &str) -> Answer {
+        let socket = self.http.with_file_name(format!("http-{location}.sock"));
+        self.send_to(&socket, Request::get(path).body(Full::default()).unwrap()).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Full::default()).unwrap()).await
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        self.send_to(&self.http, request).await
+    }
+
+    async fn send_to(&self, socket: &Path, mut request: Request<Full<Bytes>>) -> Answer {
         request.headers_mut().entry("host").or_insert_with(|| "app.test".parse().unwrap());
-        let stream = UnixStream::connect(&self.http).await.unwrap();
+        let stream = UnixStream::connect(socket).await.unwrap();
         let (mut client, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
