@@ -10,6 +10,7 @@
 
 mod access_keys;
 mod client;
+mod clock;
 mod d1;
 mod envelope;
 mod kv;
@@ -18,6 +19,7 @@ mod request;
 mod server;
 
 pub use client::{Answer, Client, ClientError};
+pub use clock::{ClockMove, ClockState};
 pub use envelope::Body;
 pub use server::{Api, serve};
 

@@ -14,7 +14,9 @@ use selvedge_base::SharedClock;
 use selvedge_catalog::{Catalog, ResourceKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 
+use crate::clock::{self, ClockMove};
 use crate::envelope::{Body, Outcome, Refused};
 use crate::request::Call;
 use crate::{access_keys, d1, kv, r2};
@@ -28,6 +30,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// A directory for files that are on their way in, on the disk of the data.
     pub scratch: PathBuf,
+    /// Who moves the clock of a running node.
+    pub clock_moves: Option<mpsc::Sender<ClockMove>>,
     /// Whether a Worker that runs on this node has a resource bound.
     pub is_bound: Box<IsBound>,
 }
@@ -70,6 +74,7 @@ impl Api {
                 access_keys::answer(self, call, rest).await
             }
             ["client", "v4", "accounts", _, "r2", "buckets", rest @ ..] => r2::answer(self, call, rest).await,
+            ["client", "v4", "accounts", _, "selvedge", "clock"] => clock::answer(self, call).await,
             _ => Err(Refused::no_route()),
         }
     }

@@ -125,6 +125,46 @@ impl Clock for ManualClock {
     }
 }
 
+/// A clock that runs with another one, ahead of it by as much as it was told.
+pub struct ShiftedClock {
+    clock: SharedClock,
+    /// Milliseconds.
+    ahead: AtomicU64,
+}
+
+impl ShiftedClock {
+    /// One that shows the same time as `clock`, so far.
+    pub fn new(clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { clock, ahead: AtomicU64::new(0) })
+    }
+
+    /// Moves it forward; it cannot go back.
+    pub fn advance(&self, millis: u64) {
+        self.ahead.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Milliseconds by which it is ahead.
+    pub fn ahead(&self) -> u64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+}
+
+impl std::fmt::Debug for ShiftedClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShiftedClock").field("ahead", &self.ahead()).finish_non_exhaustive()
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Millis {
+        Millis(self.clock.now().0.saturating_add(self.ahead()))
+    }
+
+    fn random(&self, out: &mut [u8]) {
+        self.clock.random(out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +203,16 @@ mod tests {
         for text in wrong {
             assert_eq!(Millis::parse_iso(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_shifted_clock_is_ahead_and_runs_on() {
+        let under = ManualClock::at(Millis(1_000));
+        let clock = ShiftedClock::new(Arc::clone(&under) as SharedClock);
+        clock.advance(60_000);
+        under.advance(5);
+        clock.advance(500);
+        assert_eq!((clock.now(), clock.ahead()), (Millis(61_505), 60_500));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod crash;
 mod error;
 mod name;
 
-pub use clock::{Clock, ManualClock, Millis, SharedClock, SystemClock};
+pub use clock::{Clock, ManualClock, Millis, SharedClock, ShiftedClock, SystemClock};
 pub use crash::{CrashWatch, crash_point, watch_crash_points};
 pub use error::{on_lines, on_one_line};
 pub use name::{from_path_component, path_component, random_hex};

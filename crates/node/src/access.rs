@@ -41,7 +41,7 @@ impl Access {
         }
         match DataDirectory::take(data, temporary, &**clock).await {
             Ok(directory) => {
-                let storage = Storage::open(directory.path(), directory.run(), clock)?;
+                let storage = Storage::open(directory.path(), directory.run(), clock, None)?;
                 let client = Client::in_process(Arc::clone(&storage.api));
                 Ok(Self { client, _storage: Some(storage), _data: Some(directory) })
             }

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use selvedge_base::{Clock, Millis, SharedClock, on_lines};
+use selvedge_api::{ClockMove, ClockState};
+use selvedge_base::{Clock, Millis, SharedClock, ShiftedClock, on_lines};
 use selvedge_front::{BindError, ErrorPage, Front, RequestLine, RequestLog, Upstream};
 use selvedge_project::{LoadError, LoadOptions, Loaded};
 use selvedge_workerd::{Progress, Search, Tool, ToolError};
+use tokio::sync::mpsc;
 
 use crate::data::{DataDirectory, DataError};
 use crate::exceptions::Exceptions;
+use crate::locations::{self, Colo};
 use crate::release::{ReleaseError, Workshop};
 use crate::report::{Failed, Notice, Report};
 use crate::storage::{Storage, StorageError};
@@ -38,6 +41,8 @@ pub struct DevOptions {
     pub body_limit: Option<u64>,
     /// How long requests in flight may go on when the node stops.
     pub drain: Duration,
+    /// Locations besides those that the project names.
+    pub colos: Vec<Colo>,
 }
 
 /// Why `selvedge dev` did not start.
@@ -66,6 +71,11 @@ pub struct Dev {
     supervisor: Supervisor,
     upstream: Upstream,
     front: Front,
+    /// Where the ports of locations are.
+    ports: Vec<(String, SocketAddr)>,
+    /// What the storage engines go by.
+    time: Arc<ShiftedClock>,
+    moves: mpsc::Receiver<ClockMove>,
     changes: Changes,
     started: Instant,
     /// When `first` was read.
@@ -89,7 +99,10 @@ impl Dev {
         let root = first.project.workers.first().map(|w| w.root.clone()).unwrap_or_default();
         let persist_to = options.persist_to.clone().unwrap_or_else(|| root.join(".selvedge"));
         let data = DataDirectory::take(&persist_to, &options.temporary, &*clock).await?;
-        let storage = Arc::new(Storage::open(data.path(), data.run(), &clock)?);
+        let time = ShiftedClock::new(Arc::clone(&clock));
+        let (mover, moves) = mpsc::channel(1);
+        let shown = Arc::clone(&time) as SharedClock;
+        let storage = Arc::new(Storage::open(data.path(), data.run(), &shown, Some(mover))?);
 
         let exceptions = Arc::new(Exceptions::default());
         let settings = selvedge_front::Settings {
@@ -99,8 +112,11 @@ impl Dev {
             ..selvedge_front::Settings::default()
         };
         let log = Arc::new(Requests(Arc::clone(&report)));
-        let front = Front::bind(options.address, settings, Some(Arc::clone(&exceptions) as _), log).await?;
+        let mut front =
+            Front::bind(options.address, settings, Some(Arc::clone(&exceptions) as _), log).await?;
+        let ports = locations::listen(&mut front, &options.colos).await?;
         let upstream = front.upstream();
+        upstream.set_locations(&locations::of_app(&first.project, &options.colos));
 
         let search =
             Search { project: Some(&root), cache: &options.cache, environment: &options.environment };
@@ -115,6 +131,7 @@ impl Dev {
             storage,
             clock: Arc::clone(&clock),
             migrate: options.migrate,
+            colos: options.colos.clone(),
         };
         let supervisor = Supervisor::start(Surroundings {
             workerd,
@@ -131,6 +148,9 @@ impl Dev {
             supervisor,
             upstream,
             front,
+            ports,
+            time,
+            moves,
             changes,
             started,
             since,
@@ -149,6 +169,9 @@ impl Dev {
             supervisor,
             upstream,
             front,
+            ports,
+            time,
+            mut moves,
             changes,
             started,
             since,
@@ -170,8 +193,21 @@ impl Dev {
             url: url.clone(),
             serves: false,
         };
+        let keep_time = async {
+            while let Some(ClockMove { seconds, done }) = moves.recv().await {
+                if seconds > 0 {
+                    time.advance(seconds * 1000);
+                    supervisor.renew_isolates().await;
+                }
+                let _ = done.send(ClockState { now: time.now().secs(), ahead_seconds: time.ahead() / 1000 });
+            }
+            std::future::pending::<()>().await;
+        };
         let keep_up = async {
             session.bring_up(first, since, |took| Notice::Ready { url, took }, started).await;
+            for (colo, address) in ports {
+                report.notice(Notice::ReadyAt { colo, url: format!("http://{address}") });
+            }
             loop {
                 session.changes.next().await;
                 let (since, noticed) = (clock.now(), Instant::now());
@@ -185,6 +221,7 @@ impl Dev {
         };
         tokio::select! {
             () = keep_up => {}
+            () = keep_time => {}
             () = shutdown => {}
         }
         report.notice(Notice::Stopping);

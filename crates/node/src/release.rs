@@ -12,6 +12,7 @@ use selvedge_workerd::{
 use tokio::task::JoinSet;
 
 use crate::hyperdrive::HyperdriveError;
+use crate::locations::{self, Colo};
 use crate::report::{Notice, Report};
 use crate::storage::{Storage, StorageError};
 use crate::watch::Watched;
@@ -36,6 +37,11 @@ pub(crate) struct Release {
     /// The same without anything on disk; `None` when there is nothing on disk anyway.
     pub(crate) probe: Option<PathBuf>,
     pub(crate) socket: PathBuf,
+    /// The names of the app's locations, and the sockets of all but the first.
+    pub(crate) locations: Vec<String>,
+    pub(crate) other_sockets: Vec<(String, PathBuf)>,
+    /// Whether isolates keep values by a clock that nobody here can move.
+    pub(crate) isolate_caches: bool,
     /// Whether two processes must not run it at the same time.
     pub(crate) owns_objects: bool,
     pub(crate) experimental: bool,
@@ -62,6 +68,8 @@ pub(crate) struct Workshop {
     pub(crate) storage: Arc<Storage>,
     pub(crate) clock: SharedClock,
     pub(crate) migrate: bool,
+    /// The locations that the command line asks for.
+    pub(crate) colos: Vec<Colo>,
 }
 
 impl Workshop {
@@ -78,10 +86,14 @@ impl Workshop {
         let (serve, probe) = (directory.join("serve"), directory.join("probe"));
         let files = |source| ReleaseError::Files { path: directory.clone(), source };
         std::fs::create_dir_all(&serve).map_err(files)?;
+        let locations = locations::of_app(project, &self.colos);
         let mut release = Release {
             serve: serve.clone(),
             probe: None,
             socket: directory.join("http.sock"),
+            locations: locations.clone(),
+            other_sockets: Vec::new(),
+            isolate_caches: project.workers.iter().any(has_isolate_cache),
             owns_objects: false,
             experimental: false,
             source_maps: Vec::new(),
@@ -103,7 +115,7 @@ impl Workshop {
                 None => Bundle::default(),
             };
             maps.push(bundle.source_map.as_deref().and_then(|map| SourceMap::parse(map).ok()));
-            self.storage.provide(worker).await?;
+            self.storage.provide(worker, &locations).await?;
             if self.migrate {
                 self.storage.migrate(worker, report).await?;
             }
@@ -125,12 +137,15 @@ impl Workshop {
         let app = |mode, http: PathBuf| App {
             workers: &workers,
             sockets: Sockets { http, bindings: self.storage.socket.clone() },
+            locations: &locations,
             token: &self.storage.token,
             objects: &objects,
             mode,
             local_network: true,
         };
         let serving = app(Mode::Serve, release.socket.clone());
+        let others = locations.iter().skip(1);
+        release.other_sockets = others.map(|name| (name.clone(), serving.sockets.http_at(name))).collect();
         for (worker, map) in workers.iter().zip(maps) {
             if let (Some(script), Some(map)) = (serving.script_name(worker), map) {
                 let map = map.relative_to(&worker.worker.root);
@@ -212,6 +227,10 @@ impl Workshop {
         report.notice(Notice::ObjectsMoved { unique_key: unique_key.to_owned(), to });
         Ok(())
     }
+}
+
+fn has_isolate_cache(worker: &Worker) -> bool {
+    worker.kv_namespaces.iter().any(|namespace| namespace.settings.keeps_in_isolate())
 }
 
 /// `text`, a message with a stack, with places in the bundles turned into places in the sources.

@@ -33,6 +33,11 @@ pub enum Notice {
         url: String,
         took: Duration,
     },
+    /// What comes to `url` comes in at this location.
+    ReadyAt {
+        colo: String,
+        url: String,
+    },
     /// A change took effect.
     Reloaded {
         took: Duration,

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use selvedge_api::Api;
+use selvedge_api::{Api, ClockMove};
 use selvedge_base::{SharedClock, random_hex};
 use selvedge_bindings::{Registry, Resource};
 use selvedge_catalog::{Catalog, ResourceKind};
 use selvedge_project::Worker;
 use selvedge_workerd::{ResourceName, resource_name};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::locations::Edges;
 use crate::report::{Notice, Report};
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,7 @@ pub(crate) struct Storage {
     pub(crate) r2: Arc<selvedge_r2::Store>,
     pub(crate) catalog: Catalog,
     pub(crate) api: Arc<Api>,
+    edges: Edges,
     registry: Arc<Registry>,
     pub(crate) token: String,
     pub(crate) socket: PathBuf,
@@ -48,7 +51,13 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    pub(crate) fn open(data: &Path, run: &Path, clock: &SharedClock) -> Result<Self, StorageError> {
+    /// `moves` leads to whoever moves the clock, if anybody does.
+    pub(crate) fn open(
+        data: &Path,
+        run: &Path,
+        clock: &SharedClock,
+        moves: Option<mpsc::Sender<ClockMove>>,
+    ) -> Result<Self, StorageError> {
         let catalog = Catalog::open(data)?;
         let kv =
             selvedge_kv::Store::open(&data.join("kv"), Arc::clone(clock), selvedge_kv::Limits::default())
@@ -71,6 +80,7 @@ impl Storage {
             catalog: catalog.clone(),
             clock: Arc::clone(clock),
             scratch: scratch(data)?,
+            clock_moves: moves,
             is_bound: Box::new({
                 let registry = Arc::clone(&registry);
                 move |kind, id| registry.contains(&resource_name(named(kind), id))
@@ -80,16 +90,17 @@ impl Storage {
             tokio::spawn(selvedge_bindings::serve(listener, Arc::clone(&registry))),
             tokio::spawn(selvedge_api::serve(listen(&run.join(API_SOCKET))?, Arc::clone(&api))),
         ];
-        Ok(Self { kv, d1, r2, catalog, api, registry, token, socket, serving })
+        Ok(Self { kv, d1, r2, catalog, api, edges: Edges::default(), registry, token, socket, serving })
     }
 
-    /// Opens everything that the bindings of `worker` stand for.
-    pub(crate) async fn provide(&self, worker: &Worker) -> Result<(), StorageError> {
+    /// Opens everything that the bindings of `worker` stand for, in an app with these locations.
+    pub(crate) async fn provide(&self, worker: &Worker, locations: &[String]) -> Result<(), StorageError> {
         for namespace in &worker.kv_namespaces {
             let id = &namespace.id;
             let open = self.kv.namespace(id).await;
             let open = open.map_err(|source| StorageError::Kv { id: id.clone(), source })?;
-            self.registry.insert(resource_name(ResourceName::Kv, id), Resource::Kv(open));
+            let resource = self.edges.resource(namespace, open, locations);
+            self.registry.insert(resource_name(ResourceName::Kv, id), resource);
             self.catalog.name_resource(ResourceKind::Kv, id, &namespace.binding).await?;
         }
         for database in &worker.d1_databases {

@@ -20,6 +20,8 @@ const STOP: Duration = Duration::from_millis(250);
 
 enum Command {
     Replace(Release, oneshot::Sender<Result<(), StartError>>),
+    /// For the sake of what its isolates remember.
+    Renew(oneshot::Sender<()>),
     Stop(Duration, oneshot::Sender<()>),
 }
 
@@ -60,6 +62,13 @@ impl Supervisor {
         answer.await.unwrap_or(Ok(()))
     }
 
+    /// Starts what runs again if its isolates keep values by a clock of their own, so that none of them is left.
+    pub(crate) async fn renew_isolates(&self) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Renew(reply)).await;
+        let _ = answer.await;
+    }
+
     /// Ends the process, giving its requests until `deadline`.
     pub(crate) async fn stop(self, deadline: Duration) {
         let (reply, answer) = oneshot::channel();
@@ -95,6 +104,10 @@ impl Task {
                         // A caller that went away does not want the answer.
                         let _ = reply.send(self.replace(release).await);
                     }
+                    Some(Command::Renew(reply)) => {
+                        self.renew(&commands).await;
+                        let _ = reply.send(());
+                    }
                     Some(Command::Stop(deadline, reply)) => {
                         if let Some(mut process) = self.process.take() {
                             process.stop(deadline).await;
@@ -120,7 +133,7 @@ impl Task {
         if !release.owns_objects && !self.running().is_some_and(|old| old.owns_objects) {
             // Nothing on disk that two processes could fight over: start the new one, then stop the old.
             let process = self.launch(&release.serve, &release).await?;
-            self.around.upstream.serve_from(release.socket.clone());
+            self.open(&release);
             let (old, its_release) = (self.process.replace(process), self.running());
             self.set_running(release);
             if let Some(mut old) = old {
@@ -147,13 +160,29 @@ impl Task {
         Err(failed)
     }
 
+    async fn renew(&mut self, commands: &mpsc::Receiver<Command>) {
+        let Some(release) = self.running().filter(|release| release.isolate_caches) else { return };
+        let Some(mut old) = self.process.take() else { return };
+        self.around.upstream.hold(SWAP_DRAIN).await;
+        old.stop(STOP).await;
+        if let Err(failed) = self.start(release).await {
+            self.revive(failed.to_string(), commands).await;
+        }
+    }
+
     async fn start(&mut self, release: Arc<Release>) -> Result<(), StartError> {
         let process = self.launch(&release.serve, &release).await?;
-        self.around.upstream.serve_from(release.socket.clone());
+        self.open(&release);
         self.process = Some(process);
         self.set_running(release);
         self.backoff.started();
         Ok(())
+    }
+
+    /// Lets requests in to `release`, which runs.
+    fn open(&self, release: &Release) {
+        self.around.upstream.serve_at(release.socket.clone(), release.other_sockets.clone());
+        self.around.upstream.set_locations(&release.locations);
     }
 
     /// Starts again what died, as often as it takes, until somebody asks for something else.
@@ -187,8 +216,15 @@ impl Task {
 
     async fn launch(&self, config: &Path, release: &Release) -> Result<Process, StartError> {
         // The runtime refuses to start over a socket that is still there.
-        let _ = std::fs::remove_file(&release.socket);
-        let options = StartOptions { experimental: release.experimental, ..StartOptions::default() };
+        let others = release.other_sockets.iter().map(|(_, socket)| socket);
+        for socket in std::iter::once(&release.socket).chain(others) {
+            let _ = std::fs::remove_file(socket);
+        }
+        let options = StartOptions {
+            experimental: release.experimental,
+            sockets: 1 + release.other_sockets.len(),
+            ..StartOptions::default()
+        };
         Process::start(&self.around.workerd, config, options, self.events.clone()).await
     }
 

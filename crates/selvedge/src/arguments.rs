@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use selvedge_node::Colo;
 
 /// Cloudflare Workers and their storage, on your own machine.
 #[derive(Debug, Parser)]
@@ -20,6 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Dev(DevArguments),
+    Clock(crate::clock::ClockArguments),
     Import(crate::import::ImportArguments),
     D1(crate::d1::D1Arguments),
     Kv(crate::kv::KvArguments),
@@ -70,7 +72,39 @@ pub(crate) struct DevArguments {
     #[arg(long)]
     pub(crate) experimental: bool,
 
+    /// Add a location, with a port for the requests that come in there; without one they say so in a CF-Colo
+    /// header.
+    #[arg(long, value_name = "NAME[:PORT]", value_parser = colo)]
+    pub(crate) colo: Vec<Colo>,
+
     /// When stopping, give requests in flight this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub(crate) drain: u64,
+}
+
+fn colo(text: &str) -> Result<Colo, String> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("{port:?} is not a port"))?)),
+        None => (text, None),
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !(1..=16).contains(&name.len()) || !name.bytes().all(plain) {
+        return Err("a location is 1 to 16 letters, digits and hyphens".to_owned());
+    }
+    Ok(Colo { name: name.to_ascii_uppercase(), port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_has_a_name_and_may_have_a_port() {
+        let is = |name: &str, port| Ok(Colo { name: name.to_owned(), port });
+        assert_eq!(colo("ams"), is("AMS", None));
+        assert_eq!(colo("weur-1:8788"), is("WEUR-1", Some(8788)));
+        for wrong in ["", ":1", "a/b", "AMS:", "AMS:x", "AMS:99999", "longer-than-sixteen"] {
+            assert!(colo(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -157,6 +157,7 @@ fn print(notice: Notice, talk: &mut impl Write, words: &mut impl Write) -> std::
         Notice::Ready { url, took } => {
             writeln!(talk, "{GREEN}Ready{GREEN:#} on {BOLD}{url}{BOLD:#} in {}", short(took))
         }
+        Notice::ReadyAt { colo, url } => writeln!(talk, "{colo} on {BOLD}{url}{BOLD:#}"),
         Notice::Reloaded { took } => writeln!(talk, "{GREEN}Reloaded{GREEN:#} in {}", short(took)),
         Notice::Failed { what, text, still_serving, url } => failed(talk, what, &text, still_serving, &url),
         Notice::RuntimeDied { how, restart_in } => {

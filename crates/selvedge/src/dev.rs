@@ -63,6 +63,7 @@ fn options(arguments: DevArguments) -> DevOptions {
         environment,
         migrate: !arguments.no_migrations,
         body_limit: (arguments.body_limit > 0).then_some(arguments.body_limit),
+        colos: arguments.colo,
         drain: Duration::from_secs(arguments.drain),
     }
 }

@@ -1,6 +1,7 @@
 //! The `selvedge` command: words in, words out. What it does is in the other crates.
 
 mod arguments;
+mod clock;
 mod console;
 mod d1;
 mod dev;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         };
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
+        Command::Clock(clock) => runtime.block_on(clock::run(clock)),
         Command::D1(d1) => runtime.block_on(d1::run(d1)),
         Command::Hyperdrive(hyperdrive) => runtime.block_on(hyperdrive::run(*hyperdrive)),
         Command::Import(import) => runtime.block_on(import::run(import)),

@@ -46,6 +46,13 @@ impl Default for KvSettings {
     }
 }
 
+impl KvSettings {
+    /// Whether Workers are given a binding that keeps values in their isolate. Only where reads may be stale.
+    pub fn keeps_in_isolate(&self) -> bool {
+        self.isolate_cache && self.consistency == Consistency::Edge
+    }
+}
+
 const KEYS: &[&str] =
     &["consistency", "locations", "own_writes_visible", "cache_size", "isolate_cache", "isolate_cache_size"];
 const MOST_LOCATIONS: usize = 64;

@@ -5,6 +5,7 @@
 mod crash;
 mod differential;
 mod examples;
+mod kv_edge;
 mod mistakes;
 mod orms;
 mod platform;

@@ -1,0 +1,1 @@
+CREATE TABLE subscriptions (user TEXT PRIMARY KEY, plan TEXT NOT NULL);

@@ -1,0 +1,4 @@
+interface Env {
+  SUBSCRIPTIONS: KVNamespace;
+  DB: D1Database;
+}
