@@ -331,7 +331,7 @@ async fn agrees(steps: Vec<Step>, own_writes_visible: bool) -> Result<(), TestCa
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn every_location_answers_as_the_model_says(
