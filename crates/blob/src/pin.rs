@@ -1,4 +1,3 @@
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -9,16 +8,11 @@ use tokio::task::spawn_blocking;
 use crate::{BlobId, SealedFile, Store};
 
 /// Keeps the bytes of a blob while it exists, even when the blob is deleted. It does not outlive the process.
+#[derive(Debug)]
 pub struct Pin {
     id: BlobId,
     /// A second name of the file, among those that the next start removes.
     path: PathBuf,
-}
-
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pin").field("path", &self.path).finish()
-    }
 }
 
 impl Store {
