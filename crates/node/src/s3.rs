@@ -39,7 +39,7 @@ impl S3 {
         clock: &SharedClock,
     ) -> Result<Self, S3Error> {
         let directory = DataDirectory::take(data, temporary, &**clock).await?;
-        let storage = Storage::open(directory.path(), directory.run(), clock)?;
+        let storage = Storage::open(directory.path(), directory.run(), clock, None)?;
         let (endpoint, key) = storage.s3_endpoint(settings, clock).await?;
         let data = directory.path().to_owned();
         Ok(Self { endpoint, key, data, _storage: storage, _directory: directory })
