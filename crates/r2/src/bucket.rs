@@ -157,14 +157,15 @@ impl Bucket {
         &self,
         job: impl FnOnce(&Connection) -> Result<(T, bool)> + Send + 'static,
     ) -> Result<T> {
+        crash_point("r2-before-commit", self.inner.database.path());
         let (value, garbage) = self.inner.database.write(job).await?;
+        crash_point("r2-committed", self.inner.database.path());
         self.wrote(garbage);
         Ok(value)
     }
 
     fn wrote(&self, garbage: bool) {
         if garbage {
-            crash_point("r2-garbage-left", self.inner.database.path());
             self.inner.pins.wake.notify_one();
         }
     }
@@ -185,10 +186,10 @@ impl Bucket {
         let bucket = self.clone();
         let whole = tokio::spawn(async move {
             let file = writer.finish_sealed().await?;
-            crash_point("r2-file-before-row", bucket.inner.database.path());
+            crash_point("r2-before-commit", bucket.inner.database.path());
             let stored = Stored::File { id: file.id.clone(), sum: file.sum, salt };
             let outcome = bucket.inner.database.write(move |c| job(c, &stored)).await;
-            crash_point("r2-row-committed", bucket.inner.database.path());
+            crash_point("r2-committed", bucket.inner.database.path());
             let answer = match outcome {
                 Ok((value, garbage)) => {
                     bucket.wrote(garbage);

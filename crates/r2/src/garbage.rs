@@ -165,6 +165,7 @@ pub(crate) async fn drain(database: &Database, blobs: &selvedge_blob::Store, pin
     if gone.is_empty() {
         return;
     }
+    selvedge_base::crash_point("r2-garbage-removed", database.path());
     let forgotten = database.write(move |c| {
         let mut forget = c.prepare_cached("DELETE FROM garbage WHERE blob = ?1")?;
         gone.iter().try_for_each(|blob| forget.execute([blob]).map(drop))

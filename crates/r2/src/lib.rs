@@ -15,7 +15,7 @@
 //! | verify | [`Checksums`] that are given, [`Algorithm`]s to count, a [`Trailer`] that comes behind the body |
 //! | encrypt | an [`SsecKey`] in the options of every call that reads or writes bytes |
 //! | have rules | [`Bucket::set_lifecycle`], [`Bucket::set_locks`], [`Bucket::set_cors`] with [`cors_grant`], [`Bucket::set_public_access`], [`Bucket::set_notification_rules`] with [`Bucket::events`] |
-//! | look after it | [`Bucket::usage`], [`Bucket::apply_lifecycle`] |
+//! | look after it | [`Bucket::usage`], [`Bucket::apply_lifecycle`], [`Bucket::fsck`] |
 
 mod bucket;
 mod checksum;
@@ -26,6 +26,7 @@ mod delete;
 mod digest;
 mod error;
 mod features;
+mod fsck;
 mod garbage;
 mod get;
 mod keeper;
@@ -58,6 +59,7 @@ pub use features::lifecycle::{
 pub use features::locks::{LockCondition, LockRule};
 pub use features::moment::Moment;
 pub use features::settings::{BucketOptions, PublicAccess};
+pub use fsck::{FsckOptions, FsckReport, Problem, ProblemKind};
 pub use get::{Found, Get, GetOptions, Head, ObjectPart};
 pub use limits::Limits;
 pub use list::{ListOptions, Listing};

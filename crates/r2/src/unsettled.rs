@@ -16,7 +16,6 @@ impl Unsettled {
         Guard { of: self.clone(), id: id.clone() }
     }
 
-    #[expect(dead_code, reason = "fsck will ask")]
     pub(crate) fn has(&self, id: &BlobId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }

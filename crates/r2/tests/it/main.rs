@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
 mod calls;
+mod crash;
 mod files;
+mod fsck;
 mod model;
 mod multipart;
 mod races;
+mod rules;
 mod support;
