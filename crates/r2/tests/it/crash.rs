@@ -76,7 +76,7 @@ fn copy_tree(from: &Path, to: &Path) {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if source.is_dir() {
             copy_tree(&source, &target);
-        } else if !source.extension().is_some_and(|e| e == "sqlite-shm") {
+        } else {
             // It may be a file that is just being removed.
             let _ = std::fs::copy(&source, &target);
         }
