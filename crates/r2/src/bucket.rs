@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use selvedge_base::{SharedClock, crash_point, random_hex};
 use selvedge_blob::Pool;
 use selvedge_sqlite::{Database, Options};
@@ -68,6 +69,12 @@ const REMEMBER_UPLOADS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Buffers for reading that are kept while nobody reads.
 const IDLE_BUFFERS: usize = 32;
 
+/// Keeps SQLite from planning a statement anew for other parameters, which it is built to do (STAT4): every one
+/// of ours is a look-up by a key or a walk along one, and planning takes longer than running it.
+fn keep_plans(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 impl Bucket {
     /// Opens a bucket, creating it with `options` when it is not there.
     pub(crate) async fn open(
@@ -80,7 +87,8 @@ impl Bucket {
         let forgotten = rows::signed(now.0.saturating_sub(REMEMBER_UPLOADS));
         let blob_clock = Arc::clone(&clock);
         let (database, blobs) = spawn_blocking(move || {
-            let database = Database::open(&place.database, Options::new(&SCHEMA))?;
+            let options = Options { prepare: keep_plans, ..Options::new(&SCHEMA) };
+            let database = Database::open(&place.database, options)?;
             let blobs = selvedge_blob::Store::open(&place.blobs, blob_clock)?;
             Ok::<_, Error>((database, blobs))
         })

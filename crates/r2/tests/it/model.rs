@@ -332,6 +332,9 @@ async fn run(steps: Vec<Step>) {
     for key in KEYS {
         get(&bucket, &model, key, None, Condition::Nothing).await;
     }
+    let usage = bucket.usage().await.unwrap();
+    let bytes = model.values().map(|known| known.bytes.len() as u64).sum::<u64>();
+    assert_eq!((usage.objects, usage.bytes, usage.uploads), (model.len() as u64, bytes, 0));
     // Every file that is left is one that an object has.
     let large = model.values().filter(|known| known.bytes.len() > 16 && !known.etag.contains('-')).count();
     let parts: usize =
@@ -340,7 +343,7 @@ async fn run(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn a_bucket_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {

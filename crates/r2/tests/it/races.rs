@@ -109,3 +109,61 @@ async fn a_reader_never_sees_two_versions_in_one() {
     assert_eq!(get(&bucket, "k").await.unwrap(), vec![60; 1_500_000]);
     place.settle(1).await;
 }
+
+/// Two clients, 10,000 races: If-None-Match: * on keys that are new, If-Match on one that both have read, and a
+/// conditional delete against a conditional put.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_conditional_writes_exactly_one_wins() {
+    let place = Place::new();
+    let bucket = place.open().await;
+    for lot in 0..100 {
+        let mut races = JoinSet::new();
+        for n in 0..100 {
+            let (bucket, key) = (bucket.clone(), format!("{lot}-{n}"));
+            races.spawn(async move {
+                // Rows and files, and one against the other.
+                let sizes = [[5, 6], [30, 31], [5, 30]][n % 3];
+                let [one, two] = sizes.map(|size| {
+                    let options = PutOptions { conditions: if_absent(), ..PutOptions::default() };
+                    let (bucket, key) = (bucket.clone(), key.clone());
+                    tokio::spawn(async move { put_with(&bucket, &key, &vec![1; size], options).await })
+                });
+                let won = one_of(one.await.unwrap(), two.await.unwrap());
+                assert_eq!(bucket.head(&key).await.unwrap().as_ref(), Some(&won));
+                let swap = tokio::spawn({
+                    let options = PutOptions { conditions: if_etag(&won.etag), ..PutOptions::default() };
+                    let (bucket, key) = (bucket.clone(), key.clone());
+                    async move { put_with(&bucket, &key, b"swapped", options).await }
+                });
+                let delete = tokio::spawn({
+                    let (bucket, key, etag) = (bucket.clone(), key.clone(), won.etag.clone());
+                    async move { bucket.delete_if(&key, if_etag(&etag)).await }
+                });
+                match (swap.await.unwrap(), delete.await.unwrap()) {
+                    (Ok(object), Err(Error::PreconditionFailed)) => {
+                        assert_eq!(bucket.head(&key).await.unwrap(), Some(object));
+                    }
+                    (Err(Error::PreconditionFailed), Ok(true)) => {
+                        assert_eq!(bucket.head(&key).await.unwrap(), None);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            });
+        }
+        races.join_all().await;
+    }
+    let left = bucket.list(&selvedge_r2::ListOptions::default()).await.unwrap().objects;
+    assert!(left.iter().all(|object| object.size == 7));
+    // "swapped" is a row: every file has gone.
+    place.settle(0).await;
+}
+
+fn one_of(
+    one: Result<selvedge_r2::Object, Error>,
+    two: Result<selvedge_r2::Object, Error>,
+) -> selvedge_r2::Object {
+    match (one, two) {
+        (Ok(object), Err(Error::PreconditionFailed)) | (Err(Error::PreconditionFailed), Ok(object)) => object,
+        other => panic!("{other:?}"),
+    }
+}
