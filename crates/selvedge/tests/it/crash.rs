@@ -14,7 +14,8 @@ use crate::support::{Client, Node, Project, client};
 
 const ROUNDS: u64 = 50;
 /// What is written to, and how many writers it has.
-const WRITERS: [(&str, usize); 4] = [("kv", 3), ("d1", 3), ("r2", 3), ("do", 2)];
+const WRITERS: [(&str, usize); 6] =
+    [("kv", 3), ("d1", 3), ("r2", 2), ("multipart", 1), ("delete", 1), ("do", 2)];
 
 /// Every name whose write was answered, by store.
 #[derive(Default)]
@@ -22,6 +23,8 @@ struct Acknowledged {
     kv: BTreeSet<String>,
     d1: BTreeSet<String>,
     r2: BTreeSet<String>,
+    /// Objects that were put and then deleted.
+    deleted: BTreeSet<String>,
     objects: BTreeSet<String>,
 }
 
@@ -30,7 +33,8 @@ impl Acknowledged {
         match store {
             "kv" => &mut self.kv,
             "d1" => &mut self.d1,
-            "r2" => &mut self.r2,
+            "r2" | "multipart" => &mut self.r2,
+            "delete" => &mut self.deleted,
             _ => &mut self.objects,
         }
     }
@@ -58,7 +62,7 @@ async fn write(
         }
         let name = format!("{prefix}-{n}");
         let (path, body) = match store {
-            "kv" | "r2" => (format!("/{store}/{name}"), value_of(&name)),
+            "kv" | "r2" | "multipart" | "delete" => (format!("/{store}/{name}"), value_of(&name)),
             _ => (format!("/{store}"), name.clone().into_bytes()),
         };
         match node.try_send(Method::POST, &path, &[], body).await {
@@ -100,6 +104,7 @@ async fn verify_lists(node: &Client, acknowledged: &Acknowledged) {
     let keys: BTreeSet<String> =
         objects.as_array().unwrap().iter().map(|o| o["key"].as_str().unwrap().to_owned()).collect();
     assert!(acknowledged.r2.is_subset(&keys), "r2: {:?}", acknowledged.r2.difference(&keys));
+    assert!(acknowledged.deleted.is_disjoint(&keys), "r2: {:?}", acknowledged.deleted.intersection(&keys));
 
     let ledger = node.get("/do").await.json();
     let entries: BTreeSet<String> = ledger["entries"].as_object().unwrap().keys().cloned().collect();
@@ -155,11 +160,38 @@ async fn nothing_answered_is_lost() {
     let acknowledged = acknowledged.lock().await;
     verify_stored(&node, "kv", acknowledged.kv.iter().step_by(7)).await;
     verify_stored(&node, "r2", acknowledged.r2.iter().step_by(7)).await;
-    let counts =
-        [&acknowledged.kv, &acknowledged.d1, &acknowledged.r2, &acknowledged.objects].map(BTreeSet::len);
-    println!("answered writes: KV {}, D1 {}, R2 {}, DO {}", counts[0], counts[1], counts[2], counts[3]);
+    let Acknowledged { kv, d1, r2, deleted, objects } = &*acknowledged;
+    let counts = [kv, d1, r2, deleted, objects].map(BTreeSet::len);
+    println!("answered writes: KV, D1, R2, R2 deletes, DO: {counts:?}");
     assert!(counts.iter().all(|&n| n > 50), "{counts:?}");
     node.stop().await;
+    check_bucket(&project).await;
+}
+
+/// Nothing is left over in the bucket, nothing is damaged, and the counts are right.
+async fn check_bucket(project: &Project) {
+    let data = project.path().join(".selvedge/r2");
+    let clock = selvedge_base::SystemClock::shared();
+    let store = selvedge_r2::Store::open(&data, clock, selvedge_r2::Limits::default()).unwrap();
+    let name = store.list_buckets(&selvedge_r2::ListBuckets::default()).await.unwrap().buckets.remove(0).name;
+    let bucket = store.existing_bucket(&name).await.unwrap();
+    let report = bucket.fsck(selvedge_r2::FsckOptions::default(), |_| ()).await.unwrap();
+    assert_eq!(report.problems, []);
+    assert!(report.files > 20 && report.inline > 20, "{report:?}");
+    let (mut objects, mut bytes) = (0, 0);
+    let mut options = selvedge_r2::ListOptions::default();
+    loop {
+        let page = bucket.list(&options).await.unwrap();
+        objects += page.objects.len() as u64;
+        bytes += page.objects.iter().map(|object| object.size).sum::<u64>();
+        options.cursor = page.cursor;
+        if options.cursor.is_none() {
+            break;
+        }
+    }
+    let usage = bucket.usage().await.unwrap();
+    assert_eq!((usage.objects, usage.bytes), (objects, bytes));
+    assert!(usage.uploads > 0, "some were killed between their steps");
 }
 
 /// A small tmpfs as the data directory. Needs to be root, as CI is; otherwise there is nothing to mount.
