@@ -15,7 +15,7 @@ use crate::support::{Client, Node, Project, client};
 const ROUNDS: u64 = 50;
 /// What is written to, and how many writers it has.
 const WRITERS: [(&str, usize); 6] =
-    [("kv", 3), ("d1", 3), ("r2", 2), ("multipart", 1), ("delete", 1), ("do", 2)];
+    [("kv", 3), ("d1", 3), ("r2", 2), ("multipart", 1), ("delete", 2), ("do", 2)];
 
 /// Every name whose write was answered, by store.
 #[derive(Default)]
@@ -163,7 +163,8 @@ async fn nothing_answered_is_lost() {
     let Acknowledged { kv, d1, r2, deleted, objects } = &*acknowledged;
     let counts = [kv, d1, r2, deleted, objects].map(BTreeSet::len);
     println!("answered writes: KV, D1, R2, R2 deletes, DO: {counts:?}");
-    assert!(counts.iter().all(|&n| n > 50), "{counts:?}");
+    // A deletion is two writes one after the other.
+    assert!([kv, d1, r2, objects].iter().all(|names| names.len() > 50) && deleted.len() > 5, "{counts:?}");
     node.stop().await;
     check_bucket(&project).await;
 }
@@ -177,7 +178,7 @@ async fn check_bucket(project: &Project) {
     let bucket = store.existing_bucket(&name).await.unwrap();
     let report = bucket.fsck(selvedge_r2::FsckOptions::default(), |_| ()).await.unwrap();
     assert_eq!(report.problems, []);
-    assert!(report.files > 20 && report.inline > 20, "{report:?}");
+    assert!(report.files > 10 && report.inline > 10, "{report:?}");
     let (mut objects, mut bytes) = (0, 0);
     let mut options = selvedge_r2::ListOptions::default();
     loop {
