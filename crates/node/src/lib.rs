@@ -28,4 +28,4 @@ pub use storage::StorageError;
 
 pub use selvedge_api::{Answer, Body, Client, ClientError};
 pub use selvedge_catalog::{AccessKey, Permission};
-pub use selvedge_s3::Settings as S3Settings;
+pub use selvedge_s3::{Extras as S3Extras, Settings as S3Settings};

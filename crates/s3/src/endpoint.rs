@@ -23,10 +23,13 @@ use crate::buckets::Buckets;
 use crate::cors::Cors;
 use crate::exchange::{Exchange, RequestIds};
 use crate::hosts::{Hosts, Names};
-use crate::service::Service;
+use crate::service::{Extras, Service};
 
 /// Bytes of an XML body: a thousand keys to delete of 1,024 bytes each, or ten thousand parts, with room to spare.
 pub(crate) const XML: u64 = 8 * 1024 * 1024;
+/// Bytes of a file in a form, and how many forms are read at once: `s3s` holds them in memory.
+const FORM: u64 = 32 * 1024 * 1024;
+const FORMS: usize = 4;
 /// Bytes of a connection's buffers.
 const BUFFER: usize = 512 * 1024;
 
@@ -40,6 +43,7 @@ pub struct Settings {
     pub connections: usize,
     /// How long a request's head or the next piece of its body may take to come.
     pub patience: Duration,
+    pub extras: Extras,
     /// How long requests in progress may go on when the endpoint stops.
     pub drain: Duration,
 }
@@ -51,6 +55,7 @@ impl Settings {
             domains: vec!["localhost".to_owned()],
             connections: 4096,
             patience: Duration::from_mins(1),
+            extras: Extras::default(),
             drain: Duration::from_secs(5),
         }
     }
@@ -84,8 +89,10 @@ impl Endpoint {
         let address = listener.local_addr().map_err(failed)?;
         let buckets = Buckets::new(store, catalog.clone());
         let mut config = S3Config::default();
+        config.post_object_max_file_size = FORM;
         config.xml_max_body_size = usize::try_from(XML).unwrap_or(usize::MAX);
-        let mut builder = S3ServiceBuilder::new(Service { buckets: buckets.clone() });
+        let mut builder =
+            S3ServiceBuilder::new(Service { buckets: buckets.clone(), extras: settings.extras });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(Signers { keys: catalog.access_keys().clone(), clock: Arc::clone(&clock) });
         builder.set_access(Rules { buckets: buckets.clone() });
@@ -99,6 +106,7 @@ impl Endpoint {
             ids: RequestIds::new(&clock),
             clock,
             patience: settings.patience,
+            forms: settings.extras.forms.then(|| Semaphore::new(FORMS)),
         };
         Ok(Self { listener, address, settings, exchange: Arc::new(exchange) })
     }

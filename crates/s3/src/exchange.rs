@@ -10,6 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use s3s::service::S3Service;
 use s3s::{Body, HttpError, S3Error, S3ErrorCode};
 use selvedge_base::{SharedClock, random_hex};
+use tokio::sync::Semaphore;
 
 use crate::body::Patient;
 use crate::call::Call;
@@ -25,6 +26,8 @@ pub(crate) struct Exchange {
     pub(crate) clock: SharedClock,
     /// How long a body may pause.
     pub(crate) patience: Duration,
+    /// Turns for forms; `None` when they are not taken.
+    pub(crate) forms: Option<Semaphore>,
     pub(crate) ids: RequestIds,
 }
 
@@ -48,6 +51,15 @@ impl Exchange {
         let token = match guard::check(request.method(), request.uri(), request.headers(), self.clock.now()) {
             Ok(token) => token,
             Err(no) => return Ok(refusal::response(no)),
+        };
+        let _turn = match (&self.forms, is_form(&request)) {
+            (_, false) => None,
+            (Some(turns), true) => turns.acquire().await.ok(),
+            // Before anybody reads it: `s3s` would hold all of it in memory to see who sent it.
+            (None, true) => {
+                let no = refusal::not_implemented("Uploads by HTML forms are not implemented.");
+                return Ok(refusal::response(no));
+            }
         };
         let page = self.cors.page(&request);
         let ran_out = Arc::new(AtomicBool::new(false));
@@ -75,6 +87,12 @@ fn date_from_http(headers: &mut HeaderMap) {
     if let Some(Ok(date)) = date.map(HeaderValue::try_from) {
         headers.insert(AMZ_DATE, date);
     }
+}
+
+fn is_form<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    request.method() == Method::POST
+        && kind.get(..19).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/form-data"))
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {

@@ -28,4 +28,5 @@ mod time;
 
 pub use endpoint::{BindError, Endpoint, Settings};
 pub use grant::first_key;
+pub use service::Extras;
 pub use session::{SessionOptions, TemporaryCredentials, issue_session};

@@ -9,10 +9,11 @@ use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketCorsInput,
     GetBucketCorsOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput,
     GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput, GetBucketLocationInput,
-    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
-    ListPartsInput, ListPartsOutput, PutBucketCorsInput, PutBucketCorsOutput,
+    GetBucketLocationOutput, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectInput,
+    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
+    ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput,
+    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
+    PostObjectInput, PostObjectOutput, PutBucketCorsInput, PutBucketCorsOutput,
     PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput, PutObjectInput,
     PutObjectOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
@@ -20,10 +21,21 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::buckets::Buckets;
 use crate::ops;
+use crate::refusal::not_implemented;
 
 /// Carries out operations whose signer was found right and allowed.
 pub(crate) struct Service {
     pub(crate) buckets: Buckets,
+    pub(crate) extras: Extras,
+}
+
+/// Operations that R2 does not have and S3's users may miss. Without them the endpoint answers as R2 does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// `GetObjectAttributes`.
+    pub attributes: bool,
+    /// Uploads by HTML forms of up to 32 MiB. They are in memory until they are stored, four at once.
+    pub forms: bool,
 }
 
 type Asked<T> = S3Request<T>;
@@ -167,5 +179,20 @@ impl S3 for Service {
         request: Asked<DeleteBucketLifecycleInput>,
     ) -> Answer<DeleteBucketLifecycleOutput> {
         ops::lifecycle::delete(self, request).await
+    }
+
+    async fn get_object_attributes(
+        &self,
+        request: Asked<GetObjectAttributesInput>,
+    ) -> Answer<GetObjectAttributesOutput> {
+        if !self.extras.attributes {
+            return Err(not_implemented("GetObjectAttributes is not implemented yet"));
+        }
+        ops::attributes::get(self, request).await
+    }
+
+    /// Others than those whose forms are wanted do not come here.
+    async fn post_object(&self, request: Asked<PostObjectInput>) -> Answer<PostObjectOutput> {
+        ops::form::post(self, request).await
     }
 }

@@ -1,9 +1,11 @@
 //! Each operation as calls on the engine.
 
+pub(crate) mod attributes;
 pub(crate) mod buckets;
 pub(crate) mod copy;
 pub(crate) mod cors;
 pub(crate) mod delete;
+pub(crate) mod form;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod multipart;

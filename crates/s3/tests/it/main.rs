@@ -4,6 +4,7 @@
 mod auth;
 mod buckets;
 mod chunked;
+mod extras;
 mod hostile;
 mod keys;
 mod lists;

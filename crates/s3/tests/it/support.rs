@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use selvedge_base::{Clock as _, ManualClock, SystemClock};
 use selvedge_catalog::{AccessKey, Catalog, Permission};
 use selvedge_r2::{Limits, Store};
-use selvedge_s3::{Endpoint, Settings};
+use selvedge_s3::{Endpoint, Extras, Settings};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,6 +40,14 @@ impl Server {
     }
 
     pub(crate) async fn start_with(limits: Limits, patience: Duration) -> Self {
+        Self::start_as(limits, |settings| settings.patience = patience).await
+    }
+
+    pub(crate) async fn start_with_extras(extras: Extras) -> Self {
+        Self::start_as(Limits::default(), |settings| settings.extras = extras).await
+    }
+
+    async fn start_as(limits: Limits, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -47,7 +55,8 @@ impl Server {
         let catalog = Catalog::open(&data).unwrap();
         let store = Store::open(&data.join("r2"), clock.clone(), limits).unwrap();
         let key = selvedge_s3::first_key(catalog.access_keys(), &*clock).await.unwrap();
-        let settings = Settings { patience, ..Settings::at("127.0.0.1:0".parse().unwrap()) };
+        let mut settings = Settings::at("127.0.0.1:0".parse().unwrap());
+        change(&mut settings);
         let bound = Endpoint::bind(settings, store.clone(), catalog.clone(), clock.clone()).await;
         let endpoint = bound.unwrap();
         let address = endpoint.local_addr();

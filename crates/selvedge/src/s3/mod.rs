@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use selvedge_base::SystemClock;
-use selvedge_node::{S3, S3Settings};
+use selvedge_node::{S3, S3Extras, S3Settings};
 use serde_json::json;
 
 use crate::tools::PlaceArguments;
@@ -42,6 +42,10 @@ pub(crate) struct S3Arguments {
     #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
     domain: Vec<String>,
 
+    /// Also do what R2 does not: `attributes` (GetObjectAttributes), `forms` (uploads by HTML forms).
+    #[arg(long, value_name = "NAME")]
+    extra: Vec<Extra>,
+
     /// When stopping, give requests in flight this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     drain: u64,
@@ -49,6 +53,12 @@ pub(crate) struct S3Arguments {
     /// Print the endpoint and the key as JSON on stdout, and nothing else.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Extra {
+    Attributes,
+    Forms,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,6 +80,10 @@ pub(crate) async fn run(arguments: S3Arguments) -> ExitCode {
     let settings = S3Settings {
         domains: arguments.domain,
         drain: Duration::from_secs(arguments.drain),
+        extras: S3Extras {
+            attributes: arguments.extra.contains(&Extra::Attributes),
+            forms: arguments.extra.contains(&Extra::Forms),
+        },
         ..S3Settings::at(arguments.listen)
     };
     let mut told_to_stop = pin!(console::told_to_stop());
