@@ -11,6 +11,7 @@ use selvedge_api::{ClockMove, ClockState};
 use selvedge_base::{Clock, Millis, SharedClock, ShiftedClock, on_lines};
 use selvedge_front::{BindError, ErrorPage, Front, RequestLine, RequestLog, Upstream};
 use selvedge_project::{LoadError, LoadOptions, Loaded};
+use selvedge_s3::Settings as S3Settings;
 use selvedge_workerd::{Progress, Search, Tool, ToolError};
 use tokio::sync::mpsc;
 
@@ -19,6 +20,7 @@ use crate::exceptions::Exceptions;
 use crate::locations::{self, Colo};
 use crate::release::{ReleaseError, Workshop};
 use crate::report::{Failed, Notice, Report};
+use crate::s3::{S3Door, S3Error};
 use crate::storage::{Storage, StorageError};
 use crate::supervise::{Supervisor, Surroundings};
 use crate::watch::{Changes, Watched};
@@ -43,6 +45,8 @@ pub struct DevOptions {
     pub drain: Duration,
     /// Locations besides those that the project names.
     pub colos: Vec<Colo>,
+    /// Where S3 clients reach the buckets; `None` for nowhere.
+    pub s3: Option<SocketAddr>,
 }
 
 /// Why `selvedge dev` did not start.
@@ -58,6 +62,8 @@ pub enum DevError {
     Tool(#[from] ToolError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    S3(#[from] S3Error),
     #[error("cannot watch files for changes")]
     Watch(#[from] notify::Error),
 }
@@ -76,6 +82,7 @@ pub struct Dev {
     /// What the storage engines go by.
     time: Arc<ShiftedClock>,
     moves: mpsc::Receiver<ClockMove>,
+    s3: Option<S3Door>,
     changes: Changes,
     started: Instant,
     /// When `first` was read.
@@ -117,6 +124,13 @@ impl Dev {
         let ports = locations::listen(&mut front, &options.colos).await?;
         let upstream = front.upstream();
         upstream.set_locations(&locations::of_app(&first.project, &options.colos));
+        let s3 = match options.s3 {
+            Some(address) => {
+                let settings = S3Settings { drain: options.drain, ..S3Settings::at(address) };
+                Some(storage.s3_door(settings, &clock).await?)
+            }
+            None => None,
+        };
 
         let search =
             Search { project: Some(&root), cache: &options.cache, environment: &options.environment };
@@ -151,6 +165,7 @@ impl Dev {
             ports,
             time,
             moves,
+            s3,
             changes,
             started,
             since,
@@ -172,6 +187,7 @@ impl Dev {
             ports,
             time,
             mut moves,
+            s3,
             changes,
             started,
             since,
@@ -180,6 +196,13 @@ impl Dev {
         } = self;
         let url = format!("http://{}", front.local_addr());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (stop_s3, s3_stopped) = tokio::sync::oneshot::channel::<()>();
+        let s3_serving = s3.map(|s3| {
+            report.notice(s3.notice());
+            tokio::spawn(s3.serve(async {
+                let _ = s3_stopped.await;
+            }))
+        });
         let serving = tokio::spawn(front.serve(async {
             // Dropped or sent: either way it is time to stop.
             let _ = stopped.await;
@@ -227,7 +250,11 @@ impl Dev {
         report.notice(Notice::Stopping);
         // Requests in flight end first: they still need the runtime.
         drop(stop);
+        drop(stop_s3);
         let _ = serving.await;
+        if let Some(serving) = s3_serving {
+            let _ = serving.await;
+        }
         supervisor.stop(Duration::from_millis(500)).await;
     }
 }

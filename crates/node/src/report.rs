@@ -38,6 +38,12 @@ pub enum Notice {
         colo: String,
         url: String,
     },
+    /// S3 clients reach the buckets at `url`, with a key that may do everything.
+    S3 {
+        url: String,
+        access_key_id: String,
+        secret_access_key: String,
+    },
     /// A change took effect.
     Reloaded {
         took: Duration,

@@ -8,6 +8,7 @@ use selvedge_catalog::AccessKey;
 use selvedge_s3::{BindError, Endpoint, Settings};
 
 use crate::data::{DataDirectory, DataError};
+use crate::report::Notice;
 use crate::storage::{Storage, StorageError};
 
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +23,7 @@ pub enum S3Error {
 
 /// An endpoint that listens, and the data directory under it.
 pub struct S3 {
-    endpoint: Endpoint,
-    key: AccessKey,
+    door: S3Door,
     data: PathBuf,
     // In this order: the engines close before the directory is given up.
     _storage: Storage,
@@ -40,18 +40,18 @@ impl S3 {
     ) -> Result<Self, S3Error> {
         let directory = DataDirectory::take(data, temporary, &**clock).await?;
         let storage = Storage::open(directory.path(), directory.run(), clock, None)?;
-        let (endpoint, key) = storage.s3_endpoint(settings, clock).await?;
+        let door = storage.s3_door(settings, clock).await?;
         let data = directory.path().to_owned();
-        Ok(Self { endpoint, key, data, _storage: storage, _directory: directory })
+        Ok(Self { door, data, _storage: storage, _directory: directory })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
-        self.endpoint.local_addr()
+        self.door.endpoint.local_addr()
     }
 
     /// The key that may do everything.
     pub fn key(&self) -> &AccessKey {
-        &self.key
+        &self.door.key
     }
 
     pub fn data(&self) -> &Path {
@@ -60,21 +60,36 @@ impl S3 {
 
     /// Serves until `shutdown` resolves, and then lets requests in progress end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        self.door.endpoint.serve(shutdown).await;
+    }
+}
+
+/// An endpoint on the buckets of a node, and a key for all of it.
+pub(crate) struct S3Door {
+    endpoint: Endpoint,
+    key: AccessKey,
+}
+
+impl S3Door {
+    pub(crate) fn notice(&self) -> Notice {
+        Notice::S3 {
+            url: format!("http://{}", self.endpoint.local_addr()),
+            access_key_id: self.key.id.clone(),
+            secret_access_key: self.key.secret.clone(),
+        }
+    }
+
+    pub(crate) async fn serve(self, shutdown: impl Future<Output = ()>) {
         self.endpoint.serve(shutdown).await;
     }
 }
 
 impl Storage {
-    /// An endpoint on these buckets, and a key for all of it.
-    pub(crate) async fn s3_endpoint(
-        &self,
-        settings: Settings,
-        clock: &SharedClock,
-    ) -> Result<(Endpoint, AccessKey), S3Error> {
+    pub(crate) async fn s3_door(&self, settings: Settings, clock: &SharedClock) -> Result<S3Door, S3Error> {
         let keys = self.catalog.access_keys();
         let key = selvedge_s3::first_key(keys, &**clock).await.map_err(StorageError::from)?;
         let store = selvedge_r2::Store::clone(&self.r2);
         let endpoint = Endpoint::bind(settings, store, self.catalog.clone(), clock.clone()).await?;
-        Ok((endpoint, key))
+        Ok(S3Door { endpoint, key })
     }
 }

@@ -56,6 +56,10 @@ pub(crate) struct DevArguments {
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) ip: IpAddr,
 
+    /// Also serve the project's R2 buckets to S3 clients, on this port; 0 takes a free one.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) s3_port: Option<u16>,
+
     /// Keep the data here instead of in .selvedge beside the config.
     #[arg(long, value_name = "DIR")]
     pub(crate) persist_to: Option<PathBuf>,

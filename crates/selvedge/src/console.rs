@@ -158,6 +158,9 @@ fn print(notice: Notice, talk: &mut impl Write, words: &mut impl Write) -> std::
             writeln!(talk, "{GREEN}Ready{GREEN:#} on {BOLD}{url}{BOLD:#} in {}", short(took))
         }
         Notice::ReadyAt { colo, url } => writeln!(talk, "{colo} on {BOLD}{url}{BOLD:#}"),
+        Notice::S3 { url, access_key_id, secret_access_key } => {
+            writeln!(talk, "S3 on {BOLD}{url}{BOLD:#}, key {access_key_id}, secret {secret_access_key}")
+        }
         Notice::Reloaded { took } => writeln!(talk, "{GREEN}Reloaded{GREEN:#} in {}", short(took)),
         Notice::Failed { what, text, still_serving, url } => failed(talk, what, &text, still_serving, &url),
         Notice::RuntimeDied { how, restart_in } => {

@@ -65,5 +65,6 @@ fn options(arguments: DevArguments) -> DevOptions {
         body_limit: (arguments.body_limit > 0).then_some(arguments.body_limit),
         colos: arguments.colo,
         drain: Duration::from_secs(arguments.drain),
+        s3: arguments.s3_port.map(|port| SocketAddr::new(arguments.ip, port)),
     }
 }

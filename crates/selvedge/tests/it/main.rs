@@ -10,6 +10,7 @@ mod mistakes;
 mod orms;
 mod platform;
 mod reload;
+mod s3;
 mod support;
 mod tidy;
 mod tools;
