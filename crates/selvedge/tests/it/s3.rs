@@ -125,6 +125,7 @@ async fn script_says(python: &Path, arguments: &[&str], place: &Value) -> (bool,
 }
 
 /// A Python with boto3, from the tool cache or put there. `None`, with a word on why, where that cannot be had.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 async fn python() -> Option<PathBuf> {
     const WANTED: &str = "boto3==1.44.5";
     // Tests that run at once make it once.
