@@ -25,8 +25,8 @@ pub(crate) enum Command {
     Import(crate::import::ImportArguments),
     D1(crate::d1::D1Arguments),
     Kv(crate::kv::KvArguments),
-    S3(crate::s3::S3Arguments),
     R2(crate::r2::R2Arguments),
+    S3(crate::s3::S3Arguments),
     Hyperdrive(Box<crate::hyperdrive::HyperdriveArguments>),
 }
 
