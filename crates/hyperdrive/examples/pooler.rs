@@ -2,6 +2,7 @@
 //! own user and password.
 
 use selvedge_base::SystemClock;
+use selvedge_hyperdrive::cache::{CacheSettings, CacheStore, DEFAULT_STORE_BYTES, QueryCache};
 use selvedge_hyperdrive::pool::PoolConfig;
 use selvedge_hyperdrive::postgres::{ClientAuth, Credential, Mode, Postgres, PostgresConfig};
 use selvedge_hyperdrive::{Origin, listen};
@@ -38,7 +39,11 @@ async fn serve() -> Result<(), String> {
     let config = PostgresConfig { mode, ..PostgresConfig::default() };
     let limit = config.max_clients;
     let pool = PoolConfig { max_connections: connections, ..PoolConfig::default() };
-    let server = Postgres::new(origin, credential, config, pool, SystemClock::shared());
+    let cache = std::env::var_os("CACHE").map(|_| {
+        let store = CacheStore::new(DEFAULT_STORE_BYTES, SystemClock::shared());
+        QueryCache::new(store, CacheSettings::default())
+    });
+    let server = Postgres::new(origin, credential, config, pool, cache, SystemClock::shared());
     listen(listener.into(), server.map_err(|error| error.to_string())?, limit).await;
     Ok(())
 }

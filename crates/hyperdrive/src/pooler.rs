@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selvedge_base::SharedClock;
 
-use crate::cache::{CacheCounters, CacheSettings};
+use crate::cache::{CacheCounters, CacheSettings, CacheStore, DEFAULT_STORE_BYTES, QueryCache};
 use crate::net::TlsError;
 use crate::pool::{Counters, PoolConfig, Status};
 use crate::postgres::{ClientAuth, Credential, Mode, Postgres, PostgresConfig};
@@ -80,8 +80,10 @@ impl Pooler {
             password: credential.password.clone(),
             database: credential.database.clone(),
         };
-        let PoolerSettings { pool, postgres, .. } = settings;
-        let server = Postgres::new(origin, credential, postgres, pool, Arc::clone(clock))?;
+        let PoolerSettings { pool, postgres, cache } = settings;
+        let store = CacheStore::new(DEFAULT_STORE_BYTES, Arc::clone(clock));
+        let cache = QueryCache::new(store, cache);
+        let server = Postgres::new(origin, credential, postgres, pool, Some(cache), Arc::clone(clock))?;
         Ok((Self::Postgres(server), client))
     }
 
@@ -99,6 +101,9 @@ impl Pooler {
         match self {
             Self::Postgres(server) => {
                 server.reconfigure(settings.postgres, settings.pool);
+                if let Some(cache) = server.cache() {
+                    cache.set_settings(settings.cache);
+                }
                 Ok(server.replace_origin(origin)?)
             }
         }
@@ -132,6 +137,8 @@ impl Pooler {
 
     /// What the cache did; `None` without one.
     pub fn cache_counters(&self) -> Option<CacheCounters> {
-        None
+        match self {
+            Self::Postgres(server) => server.cache().map(|cache| cache.counters()),
+        }
     }
 }

@@ -115,6 +115,16 @@ pub(super) struct ClientHandle {
 }
 
 impl ClientHandle {
+    /// Of one whom nobody can ask for anything.
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            key: ClientKey { number: 0, secret: [0; 32] },
+            holding: Mutex::new(None),
+            wishes: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+        }
+    }
+
     pub(super) fn hold(&self, backend: &Arc<BackendKey>) {
         *self.holding.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(backend));
     }

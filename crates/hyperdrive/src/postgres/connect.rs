@@ -99,6 +99,12 @@ impl PgConnect {
         Ok(Self { origin: Arc::new(origin), destination, params })
     }
 
+    /// Whether it goes to this origin already. One with certificates in files is never sure: they may be new.
+    pub(super) fn is_for(&self, origin: &Origin) -> bool {
+        let tls = &origin.tls;
+        *self.origin == *origin && tls.root_certificates.is_none() && tls.certificate.is_none()
+    }
+
     fn startup(&self) -> Vec<u8> {
         let mut packet = vec![0; 4];
         packet.extend_from_slice(&PROTOCOL.to_be_bytes());

@@ -29,6 +29,29 @@ pub(super) struct Heard {
     pub(super) idle: u32,
     /// A query of ours is done.
     pub(super) internal_done: bool,
+    /// Where in what goes to the client the first `ReadyForQuery` begins.
+    pub(super) first_ready: Option<usize>,
+    /// Something came that is no part of an ordinary answer: an error, a notice, a changed setting, a COPY.
+    pub(super) unusual: bool,
+}
+
+impl Heard {
+    fn note(&mut self, message: u8, fate: &Fate, position: impl Fn() -> usize) {
+        match message {
+            _ if matches!(fate, Fate::Hide) => {}
+            kind::READY => {
+                self.first_ready.get_or_insert_with(position);
+            }
+            kind::ERROR
+            | kind::NOTICE
+            | kind::NOTIFICATION
+            | kind::PARAMETER_STATUS
+            | kind::COPY_IN
+            | kind::COPY_OUT
+            | kind::FUNCTION_RESULT => self.unusual |= self.first_ready.is_none(),
+            _ => {}
+        }
+    }
 }
 
 /// Whether a message must be there as a whole before anything is decided about it.
@@ -81,10 +104,12 @@ impl Backend {
                 }
                 let body = &input[start + HEADER..end];
                 let fate = self.message(header.kind, Some(body), names, heard)?;
+                heard.note(header.kind, &fate, || relay.position(start));
                 Self::settle(fate, &mut relay, start, end);
                 at = end;
             } else {
                 let fate = self.message(header.kind, None, names, heard)?;
+                heard.note(header.kind, &fate, || relay.position(start));
                 self.body_hidden = !matches!(fate, Fate::Pass);
                 at = end.min(input.len());
                 self.body_left = end - at;
@@ -135,6 +160,7 @@ impl Backend {
                 let body = short.then(|| &partial[HEADER..]);
                 let fate = self.message(header.kind, body, names, heard)?;
                 relay.leave_out(0, at);
+                heard.note(header.kind, &fate, || relay.position(at));
                 self.body_left = if short { 0 } else { header.length - HEADER };
                 self.body_hidden = !matches!(fate, Fate::Pass);
                 match fate {

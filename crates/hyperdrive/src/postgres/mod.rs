@@ -5,6 +5,7 @@
 //! has said `ReadyForQuery` outside a transaction and nothing else is due; in every other case it is closed.
 
 mod backend;
+mod caching;
 mod cancel;
 mod config;
 mod connect;

@@ -31,6 +31,11 @@ impl<'a> Relay<'a> {
         self.out
     }
 
+    /// How much goes on before what lies at `at`, if it does.
+    pub(super) fn position(&self, at: usize) -> usize {
+        self.out.len() + at.saturating_sub(self.start)
+    }
+
     fn pass(&mut self, to: usize) {
         // What was left out to beyond `to` stays out.
         if to > self.start {

@@ -1,4 +1,4 @@
-//! Making a connection clean again between two clients.
+//! Making a connection clean again between two clients, and asking it something of our own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,11 +48,11 @@ async fn clean(backend: &mut Backend) -> Result<(), ConnectError> {
     } else {
         b""
     };
-    match query(backend, sql).await {
+    match rows(backend, sql).await {
         // A cancel request that came late.
-        Err(ConnectError::Origin(error)) if error.code() == b"57014" => query(backend, sql).await?,
+        Err(ConnectError::Origin(error)) if error.code() == b"57014" => rows(backend, sql).await?,
         result => result?,
-    }
+    };
     if backend.dirty.contains(Effects::SESSION) {
         backend.prepared.clear();
         backend.stale.clear();
@@ -64,13 +64,16 @@ async fn clean(backend: &mut Backend) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// A query without rows.
-async fn query(backend: &mut Backend, sql: &[u8]) -> Result<(), ConnectError> {
+type Row = Vec<Option<String>>;
+
+/// The rows that a query of ours gives.
+pub(super) async fn rows(backend: &mut Backend, sql: &[u8]) -> Result<Vec<Row>, ConnectError> {
     let mut message = Vec::new();
     push_query(&mut message, sql);
     backend.socket.write_all(&message).await.map_err(ConnectError::Lost)?;
     let mut reader = Reader::new();
     let mut failure = None;
+    let mut rows = Vec::new();
     loop {
         let (kind, body) = reader.message(&mut backend.socket).await?;
         match kind {
@@ -79,17 +82,32 @@ async fn query(backend: &mut Backend, sql: &[u8]) -> Result<(), ConnectError> {
                 let (name, value) = value.ok_or(ConnectError::Protocol("ParameterStatus"))?;
                 backend.params = Arc::clone(&backend.table).with(&backend.params, name, value);
             }
-            from_origin::COMMAND_COMPLETE
+            from_origin::DATA_ROW => rows.push(row(body).ok_or(ConnectError::Protocol("DataRow"))?),
+            from_origin::ROW_DESCRIPTION
+            | from_origin::COMMAND_COMPLETE
             | from_origin::EMPTY_QUERY
             | from_origin::NOTICE
             | from_origin::NOTIFICATION => {}
             from_origin::ERROR => failure = Some(OriginMessage::new(body)),
             from_origin::READY if body == b"I" => break,
-            _ => return Err(ConnectError::Protocol("a message out of turn while resetting")),
+            _ => return Err(ConnectError::Protocol("a message out of turn in answer to a query of ours")),
         }
     }
     if !reader.is_empty() {
-        return Err(ConnectError::Protocol("a message after resetting"));
+        return Err(ConnectError::Protocol("a message after the answer to a query of ours"));
     }
-    failure.map_or(Ok(()), |failure| Err(ConnectError::Origin(failure)))
+    failure.map_or(Ok(rows), |failure| Err(ConnectError::Origin(failure)))
+}
+
+fn row(body: &[u8]) -> Option<Row> {
+    let (count, mut rest) = body.split_first_chunk()?;
+    (0..u16::from_be_bytes(*count))
+        .map(|_| {
+            let (length, after) = rest.split_first_chunk()?;
+            let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+            let (value, after) = after.split_at_checked(length.unwrap_or(0))?;
+            rest = after;
+            Some(length.map(|_| String::from_utf8_lossy(value).into_owned()))
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use selvedge_base::SharedClock;
 use tokio::time::{Instant, sleep};
 
+use super::caching::Caching;
 use super::cancel::Clients;
 use super::config::{Credential, PostgresConfig};
 use super::connect::{ConnectError, PgConnect};
@@ -14,6 +15,7 @@ use super::login;
 use super::params::ParamTable;
 use super::scram::Verifier;
 use super::statements::StatementTable;
+use crate::cache::QueryCache;
 use crate::net::TlsError;
 use crate::pool::{AcquireError, Pool, PoolConfig};
 use crate::{Origin, Serve, Stream};
@@ -26,6 +28,7 @@ pub struct Postgres {
     pub(super) clock: SharedClock,
     config: RwLock<Arc<PostgresConfig>>,
     door: RwLock<Arc<Door>>,
+    pub(super) caching: Option<Caching>,
 }
 
 /// What lets a client in.
@@ -41,15 +44,18 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Must be called inside a tokio runtime. Connects to nothing yet.
+    /// Must be called inside a tokio runtime. Connects to nothing yet. Without a cache every request goes to the
+    /// origin.
     pub fn new(
         origin: Origin,
         credential: Credential,
         config: PostgresConfig,
         pool: PoolConfig,
+        cache: Option<Arc<QueryCache>>,
         clock: SharedClock,
     ) -> Result<Arc<Self>, TlsError> {
         let params = Arc::new(ParamTable::default());
+        let caching = cache.map(|cache| Caching::new(cache, &origin));
         let connector = PgConnect::new(origin, Arc::clone(&params))?;
         let verifier = Verifier::new(&credential.password, &*clock);
         Ok(Arc::new(Self {
@@ -60,11 +66,16 @@ impl Postgres {
             clock,
             config: RwLock::new(Arc::new(config)),
             door: RwLock::new(Arc::new(Door { credential, verifier })),
+            caching,
         }))
     }
 
     pub fn pool(&self) -> &Pool<PgConnect> {
         &self.pool
+    }
+
+    pub fn cache(&self) -> Option<&Arc<QueryCache>> {
+        self.caching.as_ref().map(|caching| &caching.cache)
     }
 
     /// Clients that are logged in.
@@ -92,8 +103,14 @@ impl Postgres {
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Door { credential, verifier });
     }
 
-    /// From now on connections go to `origin`. Transactions that are open end where they are.
+    /// From now on connections go to `origin`, if it is another. Transactions that are open end where they are.
     pub fn replace_origin(&self, origin: Origin) -> Result<(), TlsError> {
+        if self.pool.connector().is_for(&origin) {
+            return Ok(());
+        }
+        if let Some(caching) = &self.caching {
+            caching.replace_origin(&origin);
+        }
         let connector = PgConnect::new(origin, Arc::clone(&self.params))?;
         self.params.forget_latest();
         self.pool.replace_connector(connector);

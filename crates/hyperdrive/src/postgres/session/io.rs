@@ -1,10 +1,12 @@
 //! Reading into memory that all clients of a thread share, and writing with memory only for what did not go out.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::backend::Backend;
@@ -72,27 +74,70 @@ pub(super) fn with_output<T>(process: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
+/// Bytes that others hold too, and some behind them.
+#[derive(Debug, Default)]
+struct More {
+    shared: VecDeque<Bytes>,
+    bytes: Vec<u8>,
+}
+
+/// Shared bytes up to this length are copied: that costs less than keeping account of them.
+const COPIED: usize = 4 * 1024;
+
 /// What is on its way out and has not gone yet.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
     gone: usize,
+    /// What goes out after that.
+    more: Option<Box<More>>,
     /// The stream itself holds something back: TLS does, when its socket is full.
     unflushed: bool,
 }
 
 impl Outgoing {
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.unflushed
+        self.bytes.is_empty() && self.more.is_none() && !self.unflushed
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.gone
+        let more = self
+            .more
+            .as_ref()
+            .map_or(0, |more| more.shared.iter().map(Bytes::len).sum::<usize>() + more.bytes.len());
+        self.bytes.len() - self.gone + more
     }
 
     /// Where to add to what goes out.
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+        match &mut self.more {
+            Some(more) => &mut more.bytes,
+            None => &mut self.bytes,
+        }
+    }
+
+    /// Adds bytes that are not copied if they are many.
+    pub(super) fn share(&mut self, bytes: &Bytes) {
+        let bytes_follow = self.more.as_ref().is_some_and(|more| !more.bytes.is_empty());
+        if bytes.len() <= COPIED || bytes_follow {
+            self.bytes().extend_from_slice(bytes);
+        } else {
+            self.more.get_or_insert_default().shared.push_back(bytes.clone());
+        }
+    }
+
+    /// Puts what comes next in the place of what has gone.
+    fn advance(&mut self) {
+        // Idle clients hold no buffers.
+        self.bytes = Vec::new();
+        self.gone = 0;
+        let Some(more) = &mut self.more else { return };
+        if let Some(bytes) = more.shared.pop_front() {
+            self.bytes = bytes.into();
+        } else {
+            self.bytes = std::mem::take(&mut more.bytes);
+            self.more = None;
+        }
     }
 
     /// Sends `bytes` behind what waits, and keeps what does not go out.
@@ -102,14 +147,14 @@ impl Outgoing {
         cx: &mut Context<'_>,
         mut bytes: &[u8],
     ) -> io::Result<()> {
-        if self.bytes.is_empty() {
+        if self.bytes.is_empty() && self.more.is_none() {
             let sent = write(stream, cx, bytes)?;
             bytes = &bytes[sent..];
             if bytes.is_empty() {
                 return self.flush(stream, cx);
             }
         }
-        self.bytes.extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
         Ok(())
     }
 
@@ -122,15 +167,20 @@ impl Outgoing {
         if self.is_empty() {
             return Ok(false);
         }
-        let sent = write(stream, cx, &self.bytes[self.gone..])?;
-        self.gone += sent;
-        if self.gone == self.bytes.len() {
-            // Idle clients hold no buffers.
-            self.bytes = Vec::new();
-            self.gone = 0;
-            self.flush(stream, cx)?;
+        let mut moved = false;
+        loop {
+            let sent = write(stream, cx, &self.bytes[self.gone..])?;
+            moved |= sent > 0;
+            self.gone += sent;
+            if self.gone < self.bytes.len() {
+                return Ok(moved);
+            }
+            self.advance();
+            if self.bytes.is_empty() && self.more.is_none() {
+                self.flush(stream, cx)?;
+                return Ok(moved || self.is_empty());
+            }
         }
-        Ok(sent > 0 || self.is_empty())
     }
 
     fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> io::Result<()> {
@@ -184,5 +234,24 @@ mod tests {
         far.read_exact(&mut bytes[8..]).await.unwrap();
         assert_eq!(&bytes, b"0123456789abc");
         assert!(outgoing.is_empty() && outgoing.bytes.capacity() == 0);
+    }
+
+    #[tokio::test]
+    async fn shared_bytes_go_out_in_their_place() {
+        let (mut near, mut far) = tokio::io::duplex(1000);
+        let large = Bytes::from(vec![b'x'; COPIED + 1]);
+        let mut outgoing = Outgoing::default();
+        let mut expected = Vec::new();
+        for part in [&b"first"[..], &large, &large, b"second", &large, b"last"] {
+            expected.extend_from_slice(part);
+            outgoing.share(&Bytes::copy_from_slice(part));
+        }
+        assert_eq!(outgoing.len(), expected.len());
+        let mut got = Vec::new();
+        while got.len() < expected.len() {
+            poll_fn(|cx| Poll::Ready(outgoing.poll_send(&mut near, cx).unwrap())).await;
+            far.read_buf(&mut got).await.unwrap();
+        }
+        assert!(got == expected && outgoing.is_empty());
     }
 }

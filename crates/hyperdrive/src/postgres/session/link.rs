@@ -123,6 +123,7 @@ impl<S: Stream> Session<S> {
 
     /// Closes a connection whose state is not known. What it works on is cancelled: nobody waits for it.
     pub(super) fn abandon(&mut self) {
+        self.recorder = None;
         let Some(lease) = self.lease.take() else { return };
         self.handle.let_go();
         if !lease.expected.is_empty() && !lease.doomed {
@@ -169,6 +170,7 @@ impl<S: Stream> Session<S> {
             return self.fatal(&PgError::shutting_down());
         }
         failure.push_as(self.to_client.bytes(), Severity::Error);
+        self.recorder = None;
         self.inbox_is_due = true;
         match self.first_in_inbox() {
             Some(header) if matches!(header.kind, from_client::QUERY | from_client::FUNCTION_CALL) => {

@@ -1,9 +1,11 @@
 //! One client after its login: a state machine that is polled, not a chain of futures, so that an idle client costs
 //! its fields and nothing else.
 
+mod cached;
 mod failure;
 mod io;
 mod link;
+mod prepared;
 mod tell;
 
 use std::future::{Future as _, poll_fn};
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::backend::Expect;
+use super::caching::Recorder;
 use super::cancel::ClientHandle;
 use super::config::Mode;
 use super::connect::PgConnect;
@@ -80,6 +83,10 @@ pub(super) struct Session<S> {
     ticket: Option<Ticket<PgConnect>>,
     /// The connection is being given this client's settings.
     preparing: bool,
+    /// Takes down the answer that is due next, for the cache.
+    recorder: Option<Box<Recorder>>,
+    /// Nobody waits for the answers but the cache.
+    is_refresh: bool,
 }
 
 /// What a client brings from its login.
@@ -116,7 +123,19 @@ impl<S: Stream> Session<S> {
             lease: None,
             ticket: None,
             preparing: false,
+            recorder: None,
+            is_refresh: false,
         }
+    }
+
+    /// Asks on the cache's behalf.
+    pub(super) fn for_cache(
+        client: S,
+        server: Arc<Postgres>,
+        admitted: Admitted,
+        recorder: Recorder,
+    ) -> Self {
+        Self { recorder: Some(Box::new(recorder)), is_refresh: true, ..Self::new(client, server, admitted) }
     }
 
     pub(super) async fn run(mut self) -> End {
@@ -216,7 +235,7 @@ impl<S: Stream> Session<S> {
     }
 
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, Loss>> {
-        let Self { lease: Some(lease), client, to_client, names, server, .. } = self else {
+        let Self { lease: Some(lease), client, to_client, names, server, recorder, .. } = self else {
             return Poll::Pending;
         };
         let backend = &mut **lease;
@@ -228,6 +247,9 @@ impl<S: Stream> Session<S> {
             Counters::add(&counters.bytes_from_origin, input.len() as u64);
             let mut heard = Heard::default();
             let bytes = backend.hear(input, output, names, &mut heard).map_err(Loss::Surprise)?;
+            if let Some(recording) = recorder.take() {
+                *recorder = recording.record(bytes, &heard).map(Box::new);
+            }
             if !bytes.is_empty() {
                 Counters::add(&counters.bytes_to_clients, bytes.len() as u64);
                 to_client.send(client, cx, bytes).map_err(|_| Loss::Client)?;

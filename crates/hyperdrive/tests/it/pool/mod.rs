@@ -1,5 +1,6 @@
 //! The Postgres pooler in front of a real server.
 
+mod caching;
 mod copy;
 mod extended;
 mod failures;

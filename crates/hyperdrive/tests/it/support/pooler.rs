@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use selvedge_base::SystemClock;
+use selvedge_base::{SharedClock, SystemClock};
+use selvedge_hyperdrive::cache::QueryCache;
 use selvedge_hyperdrive::pool::{Counters, PoolConfig};
 use selvedge_hyperdrive::postgres::{ClientAuth, Credential, Mode, Postgres, PostgresConfig};
 use selvedge_hyperdrive::{Origin, listen};
@@ -22,6 +23,8 @@ pub(crate) struct Wishes {
     pub(crate) pool: PoolConfig,
     pub(crate) config: PostgresConfig,
     pub(crate) auth: ClientAuth,
+    pub(crate) cache: Option<Arc<QueryCache>>,
+    pub(crate) clock: SharedClock,
 }
 
 impl Pooler {
@@ -42,6 +45,8 @@ impl Pooler {
             pool: PoolConfig::default(),
             config: PostgresConfig::default(),
             auth: ClientAuth::Trust,
+            cache: None,
+            clock: SystemClock::shared(),
         };
         wish(&mut wishes);
         let credential = Credential {
@@ -56,7 +61,8 @@ impl Pooler {
             let origin = Origin::parse(origin).unwrap();
             let limit = wishes.config.max_clients;
             let server =
-                Postgres::new(origin, credential, wishes.config, wishes.pool, SystemClock::shared()).unwrap();
+                Postgres::new(origin, credential, wishes.config, wishes.pool, wishes.cache, wishes.clock)
+                    .unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             tokio::spawn(listen(listener.into(), Arc::clone(&server), limit));

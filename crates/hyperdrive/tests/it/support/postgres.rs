@@ -139,6 +139,7 @@ impl Drop for Postgres {
             .arg(self.directory.path().join("data"))
             .arg("stop")
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .status();
     }
 }
