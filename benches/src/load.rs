@@ -4,11 +4,12 @@
 //! header map, bodies counted and dropped.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use hdrhistogram::Histogram;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Makes the bytes of the `n`-th request of a run.
@@ -29,19 +30,33 @@ impl Outcome {
     }
 }
 
-/// Sends requests on `connections` connections for `time`.
+/// Sends requests on `connections` connections to `address` for `time`.
 pub(crate) async fn run(
     address: SocketAddr,
     connections: usize,
     time: Duration,
-    request: std::sync::Arc<Request>,
+    request: Arc<Request>,
 ) -> Result<Outcome> {
+    run_on(connections, time, request, move || connect(address)).await
+}
+
+/// As [`run`], on connections that `connect` makes.
+pub(crate) async fn run_on<S, F>(
+    connections: usize,
+    time: Duration,
+    request: Arc<Request>,
+    connect: impl Fn() -> F + Clone + Send + 'static,
+) -> Result<Outcome>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+    F: Future<Output = Result<S>> + Send,
+{
     let start = Instant::now();
     let until = start + time;
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..connections as u64 {
-        let request = std::sync::Arc::clone(&request);
-        clients.spawn(async move { one_client(address, client, until, &*request).await });
+        let (request, connect) = (Arc::clone(&request), connect.clone());
+        clients.spawn(async move { one_client(connect, client, until, &*request).await });
     }
     let mut latency = Histogram::new(3)?;
     let mut errors = 0;
@@ -53,12 +68,16 @@ pub(crate) async fn run(
     Ok(Outcome { latency, errors, elapsed: start.elapsed() })
 }
 
-async fn one_client(
-    address: SocketAddr,
+async fn one_client<S, F>(
+    connect: impl Fn() -> F,
     client: u64,
     until: Instant,
     request: &Request,
-) -> Result<(Histogram<u64>, u64)> {
+) -> Result<(Histogram<u64>, u64)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = Result<S>>,
+{
     let mut latency = Histogram::new(3)?;
     let mut errors = 0;
     let mut connection = None;
@@ -71,7 +90,7 @@ async fn one_client(
         }
         let mut stream = match connection.take() {
             Some(stream) => stream,
-            None => connect(address).await?,
+            None => connect().await?,
         };
         match exchange(&mut stream, &bytes, &mut buffer).await {
             Ok((status, keep)) => {
@@ -92,8 +111,8 @@ async fn connect(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// One request and its whole answer: the status, and whether the connection can be used again.
-pub(crate) async fn exchange(
-    stream: &mut TcpStream,
+pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
     request: &[u8],
     buffer: &mut Vec<u8>,
 ) -> Result<(u16, bool)> {
@@ -125,7 +144,7 @@ pub(crate) async fn exchange(
     Ok((head.status, head.keep_alive))
 }
 
-async fn read_some(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize> {
+async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Result<usize> {
     match stream.read_buf(buffer).await? {
         0 => bail!("the connection was closed"),
         n => Ok(n),

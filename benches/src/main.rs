@@ -11,6 +11,7 @@
 
 mod contestant;
 mod kv_direct;
+mod d1_direct;
 mod load;
 mod report;
 mod usage;
@@ -52,6 +53,9 @@ struct Arguments {
     /// Also write the rows here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Instead: D1's service socket beside rusqlite in this process.
+    #[arg(long)]
+    d1_direct: bool,
     /// Where the peers are installed.
     #[arg(long)]
     npm: Option<PathBuf>,
@@ -79,6 +83,9 @@ fn main() -> Result<()> {
 }
 
 async fn compare(arguments: Arguments) -> Result<()> {
+    if arguments.d1_direct {
+        return d1_direct::run(&arguments.connections, Duration::from_secs_f64(arguments.seconds)).await;
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let kit = Kit {
         selvedge: selvedge()?,

@@ -40,9 +40,36 @@ pub(crate) const ALL: &[Workload] = &[
         needs_r2: false,
     },
     Workload {
+        name: "D1 100-row select",
+        method: "GET",
+        path: |n| format!("/d1/rows?from={}", 1 + spread(n) % (KEYS - 100)),
+        body: 0,
+        needs_r2: false,
+    },
+    Workload {
         name: "D1 insert",
         method: "GET",
         path: |_| "/d1/insert".to_owned(),
+        body: 0,
+        needs_r2: false,
+    },
+    Workload {
+        name: "D1 batch of 10",
+        method: "GET",
+        path: |n| format!("/d1/batch?id={}", 1 + spread(n) % KEYS),
+        body: 0,
+        needs_r2: false,
+    },
+    Workload {
+        name: "D1 90 % reads",
+        method: "GET",
+        path: |n| {
+            if spread(n) % 10 == 0 {
+                "/d1/insert".to_owned()
+            } else {
+                format!("/d1/select?id={}", 1 + spread(n) % KEYS)
+            }
+        },
         body: 0,
         needs_r2: false,
     },
