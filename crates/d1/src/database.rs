@@ -1,5 +1,6 @@
 //! One database: which connection a request runs on, and what its failure is called.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     insights: Insights,
     pub(crate) limits: Limits,
     pub(crate) bookmarks: Bookmarks,
+    /// Bytes of a page of the file.
+    page_size: AtomicU64,
     /// Requests that read, or wait to.
     reading: Places,
     /// Requests that the writer has run, in the order in which it ran them.
@@ -98,6 +101,7 @@ impl Database {
             insights: Insights::new(),
             limits,
             bookmarks,
+            page_size: AtomicU64::new(0),
             reading: Places::default(),
             ran: AtomicU64::new(0),
             last_row_id: AtomicI64::new(0),
@@ -132,13 +136,16 @@ impl Database {
             while let Some(row) = tables.next()? {
                 risky |= row.get_ref(0)?.as_str().is_ok_and(is_risky);
             }
-            Ok::<_, rusqlite::Error>((risky, state(writer)?))
+            let page_size: i64 = writer.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let page_size = page_size.unsigned_abs();
+            Ok::<_, rusqlite::Error>((risky, page_size, state(writer, page_size)?))
         });
-        let (risky, state) = begun.await.map_err(|error| match error {
+        let (risky, page_size, state) = begun.await.map_err(|error| match error {
             WriteError::Job(error) => error.into(),
             WriteError::Database(error) => error,
         })?;
         self.shared.risky_schema.store(risky, Ordering::Relaxed);
+        self.shared.page_size.store(page_size, Ordering::Relaxed);
         let commits = self.shared.ran.load(Ordering::Relaxed);
         self.shared.commit(Committed { commits, state, schema: true });
         Ok(())
@@ -292,8 +299,10 @@ impl Shared {
             }),
             format: request.format,
             answer_size: self.limits.answer_size,
+            page_size: self.page_size.load(Ordering::Relaxed),
             until,
             effects: Effects::default(),
+            known: Cell::new(None),
         };
         if self.plans.is_one_statement(&request.statements) {
             let outcomes = run.request(&request.statements);
@@ -338,11 +347,8 @@ impl Shared {
             self.plans.forget();
         }
         let value = ran?;
-        let committed = Committed {
-            commits: self.ran.fetch_add(1, Ordering::Relaxed) + 1,
-            state: state(writer).map_err(QueryError::from_sqlite)?,
-            schema,
-        };
+        let state = run.end_state()?;
+        let committed = Committed { commits: self.ran.fetch_add(1, Ordering::Relaxed) + 1, state, schema };
         Ok((value, committed))
     }
 
@@ -354,8 +360,10 @@ impl Shared {
             reader: None,
             format,
             answer_size: self.limits.answer_size,
+            page_size: self.page_size.load(Ordering::Relaxed),
             until,
             effects: Effects::default(),
+            known: Cell::new(None),
         }
     }
 

@@ -96,6 +96,8 @@ fn apply(
         }
         run_file(run, file)?;
         writer.execute(&format!("INSERT INTO {table} (name) VALUES (?1)"), [&file.name])?;
+        // That was no request.
+        run.known.set(None);
         Ok(true)
     })
 }

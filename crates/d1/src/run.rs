@@ -57,8 +57,12 @@ pub(crate) struct Run<'a> {
     pub(crate) reader: Option<State>,
     pub(crate) format: Format,
     pub(crate) answer_size: usize,
+    /// Bytes of a page of the database.
+    pub(crate) page_size: u64,
     pub(crate) until: Instant,
     pub(crate) effects: Effects,
+    /// What the connection knew after the last request of this run.
+    pub(crate) known: Cell<Option<State>>,
 }
 
 /// What the statements that ran, or began to run, may leave behind.
@@ -102,7 +106,7 @@ struct Piece {
 impl Run<'_> {
     /// Runs all of them, or fails at the first that fails.
     pub(crate) fn request(&self, statements: &[Statement]) -> Result<Vec<Outcome>, Stop> {
-        let mut after = self.state()?;
+        let mut after = self.known.get().map_or_else(|| self.state(), Ok)?;
         let mut outcomes = Vec::with_capacity(statements.len());
         let mut size = 0;
         for statement in statements {
@@ -113,6 +117,7 @@ impl Run<'_> {
             }
             outcomes.push(outcome);
         }
+        self.known.set(Some(after));
         if outcomes.is_empty() { Err(QueryError::NoStatements.into()) } else { Ok(outcomes) }
     }
 
@@ -275,18 +280,22 @@ impl Run<'_> {
     fn state(&self) -> Result<State, QueryError> {
         match self.reader {
             Some(state) => Ok(state),
-            None => state(self.connection).map_err(QueryError::from_sqlite),
+            None => state(self.connection, self.page_size).map_err(QueryError::from_sqlite),
         }
+    }
+
+    /// What the writer's connection knows at the end of the run.
+    pub(crate) fn end_state(&self) -> Result<State, QueryError> {
+        self.known.get().map_or_else(|| self.state(), Ok)
     }
 }
 
 /// What the writer's connection knows now.
-pub(crate) fn state(writer: &Connection) -> rusqlite::Result<State> {
+pub(crate) fn state(writer: &Connection, page_size: u64) -> rusqlite::Result<State> {
     let number =
         |pragma| -> rusqlite::Result<i64> { writer.prepare_cached(pragma)?.query_row([], |row| row.get(0)) };
     let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
-    let size = (pages * number("PRAGMA page_size")?).unsigned_abs();
-    Ok(State { last_row_id: writer.last_insert_rowid(), size })
+    Ok(State { last_row_id: writer.last_insert_rowid(), size: pages.unsigned_abs() * page_size })
 }
 
 /// The error of a statement that could not be prepared.

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use selvedge_base::{SharedClock, path_component};
 use tokio::sync::Mutex;
@@ -14,6 +14,8 @@ pub struct Store {
     directory: Arc<Path>,
     clock: SharedClock,
     limits: Limits,
+    /// For databases that have limits of their own.
+    own_limits: Arc<std::sync::Mutex<HashMap<String, Limits>>>,
     databases: Arc<Mutex<HashMap<String, Database>>>,
 }
 
@@ -29,7 +31,13 @@ impl Store {
         std::fs::create_dir_all(directory).map_err(|source| {
             Error::Open(selvedge_sqlite::Error::Directory { path: directory.to_owned(), source })
         })?;
-        Ok(Self { directory: directory.into(), clock, limits, databases: Arc::default() })
+        Ok(Self {
+            directory: directory.into(),
+            clock,
+            limits,
+            own_limits: Arc::default(),
+            databases: Arc::default(),
+        })
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -61,6 +69,16 @@ impl Store {
         self.database(id).await
     }
 
+    /// Gives the database of that id limits of its own, from when it is next opened.
+    pub fn limit(&self, id: &str, limits: Limits) {
+        self.own_limits.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), limits);
+    }
+
+    fn limits_of(&self, id: &str) -> Limits {
+        let own = self.own_limits.lock().unwrap_or_else(PoisonError::into_inner);
+        own.get(id).copied().unwrap_or(self.limits)
+    }
+
     /// Removes the database of that id and everything it has. Clones that are still held go on working on what
     /// is no longer there, so nobody may hold one.
     pub async fn delete(&self, id: &str) -> Result<()> {
@@ -87,7 +105,7 @@ impl Store {
             return Ok(open.clone());
         }
         let path = self.directory.join(path_component(id)).join("db.sqlite");
-        let (clock, limits) = (Arc::clone(&self.clock), self.limits);
+        let (clock, limits) = (Arc::clone(&self.clock), self.limits_of(id));
         let opening = tokio::task::spawn_blocking(move || Database::open(&path, &clock, limits, &settings));
         let database = opening.await.map_err(|_| Error::Stopped)??;
         database.begin().await?;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use selvedge_api::{Api, ClockMove};
 use selvedge_base::{SharedClock, random_hex};
 use selvedge_bindings::{Registry, Resource};
 use selvedge_catalog::{Catalog, ResourceKind};
-use selvedge_project::Worker;
+use selvedge_project::{D1Settings, Worker};
 use selvedge_workerd::{ResourceName, resource_name};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -105,6 +106,7 @@ impl Storage {
         }
         for database in &worker.d1_databases {
             let id = &database.id;
+            self.d1.limit(id, d1_limits(&database.settings));
             let open = self.d1.database(id).await;
             let open = open.map_err(|source| StorageError::D1 { id: id.clone(), source })?;
             self.registry.insert(resource_name(ResourceName::D1, id), Resource::D1(open));
@@ -144,6 +146,21 @@ impl Drop for Storage {
             task.abort();
         }
     }
+}
+
+/// Cloudflare's limits, but for what the project sets.
+fn d1_limits(settings: &D1Settings) -> selvedge_d1::Limits {
+    let mut limits = selvedge_d1::Limits::default();
+    // Their ranges are checked where they are read.
+    let small = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    limits.sql.value_length = settings.value_size.map_or(limits.sql.value_length, small);
+    limits.sql.sql_length = settings.statement_size.map_or(limits.sql.sql_length, small);
+    limits.sql.parameters = settings.parameters.unwrap_or(limits.sql.parameters);
+    limits.sql.columns = settings.columns.unwrap_or(limits.sql.columns);
+    limits.database_size = settings.database_size.unwrap_or(limits.database_size);
+    limits.request_time =
+        settings.request_seconds.map_or(limits.request_time, |s| Duration::from_secs(s.into()));
+    limits
 }
 
 /// An empty directory for files on their way in, on the disk of the data.

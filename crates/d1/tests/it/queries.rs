@@ -1,4 +1,5 @@
-use selvedge_d1::{Format, InsightOrder, InsightQuery, Limits, Param};
+use selvedge_base::SystemClock;
+use selvedge_d1::{Format, InsightOrder, InsightQuery, Limits, Param, Store};
 
 use crate::support::{open, open_at, open_with, sql};
 
@@ -300,4 +301,28 @@ async fn what_costs_the_most_is_known() {
     assert_eq!(by(InsightOrder::Writes)[0]["totalRowsWritten"], 20);
     assert!(by(InsightOrder::Time)[0]["totalDurationMs"].as_f64().unwrap() > 0.0);
     assert_eq!(by(InsightOrder::Count)[0]["numberOfTimesRun"], 20);
+}
+
+#[tokio::test]
+async fn a_database_may_have_limits_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), SystemClock::shared(), Limits::default()).unwrap();
+    let mut wide = Limits::default();
+    wide.sql.value_length = 3_000_000;
+    wide.sql.parameters = 200;
+    store.limit("wide", wide);
+    let ask = async |id: &str, text: &str| {
+        let database = store.database(id).await.unwrap();
+        let answer = database.query(vec![sql(text, [])], Format::Objects, None).await;
+        answer.map(|_| ()).map_err(|error| error.to_string())
+    };
+    for text in ["SELECT length(zeroblob(2500000))", "CREATE TABLE t AS SELECT zeroblob(2500000) b"] {
+        assert_eq!(ask("wide", text).await, Ok(()), "readers and the writer have them");
+        assert_eq!(ask("other", text).await.unwrap_err(), "string or blob too big: SQLITE_TOOBIG");
+    }
+    assert_eq!(
+        ask("wide", "SELECT ?150").await.unwrap_err(),
+        "Wrong number of parameter bindings for SQL query."
+    );
+    assert!(ask("other", "SELECT ?150").await.unwrap_err().starts_with("variable number must be between"));
 }

@@ -1,7 +1,7 @@
 //! `selvedge.toml`.
 
 use insta::assert_snapshot;
-use selvedge_project::{Consistency, KvSettings};
+use selvedge_project::{Consistency, D1Settings, KvSettings};
 
 use crate::support::Fixture;
 
@@ -201,4 +201,29 @@ fn settings_belong_to_the_resource() {
       |
       = help: settings belong to the resource, whichever binding it is used through: leave one table, or make them equal
     "#);
+}
+
+const WITH_D1: &str = r#"
+name = "app"
+main = "src/index.js"
+compatibility_date = "2026-11-01"
+[[d1_databases]]
+binding = "DB"
+database_name = "db"
+database_id = "one"
+"#;
+
+#[test]
+fn a_database_has_the_limits_that_it_is_given_and_otherwise_cloudflares() {
+    let with = |settings| Fixture::new(&[("wrangler.toml", WITH_D1), ("selvedge.toml", settings)]);
+    let fixture = with("[d1.DB]\nvalue_size = \"8 MiB\"\nparameters = 500\nrequest_seconds = 60\n");
+    let expected = D1Settings {
+        value_size: Some(8 << 20),
+        parameters: Some(500),
+        request_seconds: Some(60),
+        ..D1Settings::default()
+    };
+    assert_eq!(fixture.worker().d1_databases[0].settings, expected);
+    let wrong = with("[d1.DB]\ncolumns = 5000\n").load().unwrap_err();
+    assert!(format!("{wrong:?}").contains("`d1.DB.columns` cannot be 5000"), "{wrong:?}");
 }
