@@ -5,6 +5,7 @@
 //! byte that the database receives.
 
 pub mod cache;
+pub mod mysql;
 pub mod net;
 pub mod pool;
 pub mod postgres;

@@ -5,4 +5,5 @@
 mod cache_corpus;
 mod cache_postgres;
 mod pool;
+mod mysql;
 mod support;

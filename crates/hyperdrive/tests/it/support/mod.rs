@@ -5,7 +5,13 @@ pub(crate) mod pooler;
 mod postgres;
 mod wire;
 
+mod mariadb;
+mod mysql_wire;
+
 pub(crate) use pooler::Pooler;
+
+pub(crate) use mariadb::MariaDb;
+pub(crate) use mysql_wire::{MySqlReply, MySqlWire, execution};
 pub(crate) use postgres::Postgres;
 pub(crate) use wire::{Reply, Wire, message};
 

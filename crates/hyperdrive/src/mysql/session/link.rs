@@ -1,0 +1,154 @@
+//! Getting a connection, and giving it back or up.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::answer::Shape;
+use super::super::clients::Held;
+use super::super::config::MySqlMode;
+use super::super::connect::{ConnectError, MySqlConnect};
+use super::super::error::MySqlError;
+use super::super::wire::command;
+use super::{End, Session, failure};
+use crate::Stream;
+use crate::pool::{Counters, Lease};
+
+/// A connection that takes longer to become clean is closed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl<S: Stream> Session<S> {
+    /// Sees to it that there is a connection with the client's settings. `None`: the client was told why not.
+    pub(super) async fn acquire(&mut self) -> Result<Option<()>, End> {
+        if self.lease.is_some() {
+            return Ok(Some(()));
+        }
+        let lease = match self.pool.try_acquire() {
+            Some(lease) => lease,
+            None => match self.wait_for_lease().await? {
+                Ok(lease) => lease,
+                Err(error) => {
+                    self.fail(&error).await?;
+                    return Ok(None);
+                }
+            },
+        };
+        *self.handle.held.lock().await = Some(Held { number: lease.number, killed: false });
+        let lease = self.lease.insert(lease);
+        lease.activity().running();
+        match lease.take_settings(&self.settings).await {
+            Ok(()) => Ok(Some(())),
+            Err(error) => {
+                // What it has now nobody knows, if the origin did not merely refuse.
+                let told = error.to_client();
+                if matches!(error, ConnectError::Origin(_)) {
+                    self.release().await;
+                } else {
+                    self.abandon().await;
+                }
+                self.fail(&told).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn wait_for_lease(&mut self) -> Result<Result<Lease<MySqlConnect>, MySqlError>, End> {
+        let ticket = match self.pool.enqueue() {
+            Ok(ticket) => ticket,
+            Err(error) => return Ok(Err(failure(&error))),
+        };
+        let mut ticket = pin!(ticket);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = ticket.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome.map_err(|error| failure(&error))));
+            }
+            if self.client.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(End::Gone));
+            }
+            if self.handle.poll_end(cx) {
+                return Poll::Ready(Err(End::Told(self.reply, MySqlError::shutting_down())));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Gives the connection back unless something of the client's is still on it.
+    pub(super) async fn settle(&mut self) {
+        let Some(lease) = &self.lease else { return };
+        let pinned = self.pinned.next_transaction || self.pinned.long_data || self.pinned.cursor.is_some();
+        if lease.in_transaction() || pinned || self.mode == MySqlMode::Session {
+            return;
+        }
+        Counters::one(&self.pool.counters().transactions);
+        self.release().await;
+    }
+
+    /// Gives back a connection whose answers are all there.
+    pub(super) async fn release(&mut self) {
+        let Some(mut lease) = self.lease.take() else { return };
+        let held = self.handle.held.lock().await.take();
+        lease.dirty |= held.is_some_and(|held| held.killed) || self.mode == MySqlMode::Session;
+        if !lease.dirty && !lease.unsure {
+            return lease.give_back();
+        }
+        lease.activity().idle();
+        tokio::spawn(async move {
+            match timeout(PATIENCE, clean(&mut lease)).await {
+                Ok(Ok(())) => lease.give_back(),
+                Ok(Err(error)) => tracing::warn!("a connection that could not be reset is closed: {error}"),
+                Err(_) => tracing::warn!("a connection that did not reset in time is closed"),
+            }
+        });
+    }
+
+    /// Closes a connection in the middle of something. What it works on is killed: nobody waits for it.
+    pub(super) async fn abandon(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        *self.handle.held.lock().await = None;
+        let server = Arc::clone(&self.server);
+        tokio::spawn(async move {
+            if let Err(error) = server.beside(&format!("KILL {}", lease.number)).await {
+                tracing::debug!("a connection could not be killed: {error}");
+            }
+            drop(lease);
+        });
+    }
+
+    /// The session is over.
+    pub(super) async fn leave(&mut self) {
+        let Some(lease) = &mut self.lease else { return };
+        // Between commands everything can be undone.
+        lease.dirty = true;
+        if lease.buffer.is_empty() && !lease.busy {
+            self.release().await;
+        } else {
+            self.abandon().await;
+        }
+    }
+}
+
+/// Makes a connection clean for the next client.
+async fn clean(lease: &mut Lease<MySqlConnect>) -> Result<(), ConnectError> {
+    if lease.unsure && !lease.dirty {
+        // An error does not tell whether a transaction is open.
+        lease.ask(&[command::PING], Shape::Simple).await?;
+        lease.dirty = lease.in_transaction();
+        lease.unsure = false;
+    }
+    if lease.dirty {
+        if let Err(ConnectError::Origin(error)) = lease.reset().await {
+            // A KILL that came late.
+            if error.code != 1317 {
+                return Err(ConnectError::Origin(error));
+            }
+            lease.reset().await?;
+        }
+        lease.unsure = false;
+    }
+    Ok(())
+}
