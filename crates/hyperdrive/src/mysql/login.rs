@@ -43,7 +43,6 @@ impl Drop for Place<'_> {
 
 /// Speaks with one client until it has gone.
 pub(super) async fn serve<S: Stream>(server: Arc<MySql>, client: S) {
-    let counters = server.main_pool().counters();
     let mut client = Client::new(client);
     let Some(handle) = server.clients.enter() else {
         return refuse(&server, &mut client, 0, &MySqlError::shutting_down()).await;
@@ -91,7 +90,6 @@ pub(super) async fn serve<S: Stream>(server: Arc<MySql>, client: S) {
     } else {
         let_in(&server, client, handle, &nonce, (&first, sequence)).await;
     }
-    Counters::add(&counters.clients_connected, 0);
     drop(place);
 }
 
