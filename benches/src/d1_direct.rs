@@ -31,8 +31,10 @@ pub(crate) async fn run(connections: &[usize], time: Duration) -> Result<()> {
     let alone = Alone::open(&directory.path().join("alone.sqlite"))?;
     let selects = alone.measure(time, |connection, n| {
         let mut statement = connection.prepare_cached(SELECT)?;
-        let row: (i64, String, i64) =
-            statement.query_row([1 + n % ROWS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let row: (i64, String, i64) = statement
+            .query_row([i64::try_from(1 + n % ROWS).unwrap_or(1)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
         // The answer is JSON there too.
         std::hint::black_box(serde_json::json!([{ "id": row.0, "name": row.1, "value": row.2 }]).to_string());
         Ok(())

@@ -10,8 +10,8 @@
 )]
 
 mod contestant;
-mod kv_direct;
 mod d1_direct;
+mod kv_direct;
 mod load;
 mod report;
 mod usage;

@@ -64,7 +64,7 @@ pub(crate) const ALL: &[Workload] = &[
         name: "D1 90 % reads",
         method: "GET",
         path: |n| {
-            if spread(n) % 10 == 0 {
+            if spread(n).is_multiple_of(10) {
                 "/d1/insert".to_owned()
             } else {
                 format!("/d1/select?id={}", 1 + spread(n) % KEYS)

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use selvedge_base::SharedClock;
+use selvedge_base::{SharedClock, random_hex};
 
 use crate::cache::{CacheCounters, CacheSettings, CacheStore, DEFAULT_STORE_BYTES, QueryCache};
+use crate::mysql::{MySql, MySqlConfig, MySqlCredential, MySqlMode};
 use crate::net::TlsError;
 use crate::pool::{Counters, PoolConfig, Status};
 use crate::postgres::{ClientAuth, Credential, Mode, Postgres, PostgresConfig};
 use crate::{Listener, Origin, listen};
+
+/// MySQL clients at once.
+const MYSQL_CLIENTS: usize = 100_000;
 
 /// What a [`Pooler`] is to do.
 #[derive(Clone, Debug, Default)]
 pub struct PoolerSettings {
     pub pool: PoolConfig,
     pub postgres: PostgresConfig,
+    pub mysql: MySqlConfig,
     pub cache: CacheSettings,
 }
 
@@ -23,6 +28,7 @@ impl PoolerSettings {
     /// Every client keeps its connection for as long as it is connected.
     pub fn set_session_mode(&mut self) {
         self.postgres.mode = Mode::Session;
+        self.mysql.mode = MySqlMode::Session;
     }
 }
 
@@ -39,6 +45,7 @@ pub enum Login {
 #[derive(Clone, Debug)]
 pub enum Pooler {
     Postgres(Arc<Postgres>),
+    MySql(Arc<MySql>),
 }
 
 /// What clients put into a connection string.
@@ -53,8 +60,6 @@ pub struct ClientLogin {
 pub enum PoolerError {
     #[error("TLS to the database cannot be set up")]
     Tls(#[from] TlsError),
-    #[error("there is no pool for {0} yet")]
-    Scheme(String),
 }
 
 impl Pooler {
@@ -65,26 +70,26 @@ impl Pooler {
         settings: PoolerSettings,
         clock: &SharedClock,
     ) -> Result<(Self, ClientLogin), PoolerError> {
-        if origin.scheme == "mysql" {
-            return Err(PoolerError::Scheme(origin.scheme));
-        }
         let database = String::from_utf8_lossy(&origin.database_name()).into_owned();
-        let credential = match login {
-            Login::Made => Credential::random(&**clock, &database, ClientAuth::Cleartext),
-            Login::Given { user, password } => {
-                Credential { user, password, database, auth: ClientAuth::ScramSha256 }
-            }
+        let (user, password, auth) = match login {
+            // MySQL takes names of 32 characters at most.
+            Login::Made => (random_hex(&**clock, 16), random_hex(&**clock, 32), ClientAuth::Cleartext),
+            Login::Given { user, password } => (user, password, ClientAuth::ScramSha256),
         };
-        let client = ClientLogin {
-            user: credential.user.clone(),
-            password: credential.password.clone(),
-            database: credential.database.clone(),
-        };
-        let PoolerSettings { pool, postgres, cache } = settings;
+        let client =
+            ClientLogin { user: user.clone(), password: password.clone(), database: database.clone() };
+        let PoolerSettings { pool, postgres, mysql, cache } = settings;
         let store = CacheStore::new(DEFAULT_STORE_BYTES, Arc::clone(clock));
-        let cache = QueryCache::new(store, cache);
-        let server = Postgres::new(origin, credential, postgres, pool, Some(cache), Arc::clone(clock))?;
-        Ok((Self::Postgres(server), client))
+        let cache = Some(QueryCache::new(store, cache));
+        let clock = Arc::clone(clock);
+        let pooler = if origin.scheme == "mysql" {
+            let credential = MySqlCredential { user, password, database };
+            Self::MySql(MySql::new(origin, credential, mysql, pool, cache, clock)?)
+        } else {
+            let credential = Credential { user, password, database, auth };
+            Self::Postgres(Postgres::new(origin, credential, postgres, pool, cache, clock)?)
+        };
+        Ok((pooler, client))
     }
 
     /// Serves clients until the future is dropped; those who are connected then go on.
@@ -93,6 +98,7 @@ impl Pooler {
             Self::Postgres(server) => {
                 listen(listener, Arc::clone(server), server.config().max_clients).await;
             }
+            Self::MySql(server) => listen(listener, Arc::clone(server), MYSQL_CLIENTS).await,
         }
     }
 
@@ -106,6 +112,13 @@ impl Pooler {
                 }
                 Ok(server.replace_origin(origin)?)
             }
+            Self::MySql(server) => {
+                server.reconfigure(settings.mysql, &settings.pool);
+                if let Some(cache) = server.cache() {
+                    cache.set_settings(settings.cache);
+                }
+                Ok(server.replace_origin(origin)?)
+            }
         }
     }
 
@@ -113,6 +126,7 @@ impl Pooler {
     pub async fn drain(&self, patience: Duration) -> usize {
         match self {
             Self::Postgres(server) => server.drain(patience).await,
+            Self::MySql(server) => server.drain(patience).await,
         }
     }
 
@@ -120,18 +134,21 @@ impl Pooler {
     pub fn clients(&self) -> usize {
         match self {
             Self::Postgres(server) => server.clients(),
+            Self::MySql(server) => server.clients(),
         }
     }
 
     pub fn status(&self) -> Status {
         match self {
             Self::Postgres(server) => server.pool().status(),
+            Self::MySql(server) => server.pool().status(),
         }
     }
 
     pub fn counters(&self) -> &Counters {
         match self {
             Self::Postgres(server) => server.pool().counters(),
+            Self::MySql(server) => server.pool().counters(),
         }
     }
 
@@ -139,6 +156,7 @@ impl Pooler {
     pub fn cache_counters(&self) -> Option<CacheCounters> {
         match self {
             Self::Postgres(server) => server.cache().map(|cache| cache.counters()),
+            Self::MySql(server) => server.cache().map(|cache| cache.counters()),
         }
     }
 }

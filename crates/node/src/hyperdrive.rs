@@ -46,7 +46,7 @@ impl Workshop {
                 user: origin.user.clone(),
                 password: origin.password.clone(),
             };
-            if config.settings.pool && origin.scheme != "mysql" {
+            if config.settings.pool {
                 let settings = settings(&config.settings);
                 let made = Pooler::new(origin, Login::Made, settings, &self.clock);
                 let (pooler, login) = made.map_err(|error| wrong(error.into()))?;

@@ -1,7 +1,7 @@
 //! KV over a real unix socket: what the runtime sends, to the byte, and what a Worker in a real workerd sees.
 
-mod faults;
 mod edge;
+mod faults;
 mod wire;
 mod worker;
 

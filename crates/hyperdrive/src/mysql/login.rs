@@ -94,7 +94,7 @@ pub(super) async fn serve<S: Stream>(server: Arc<MySql>, client: S) {
 }
 
 async fn refuse<S: Stream>(server: &MySql, client: &mut Client<S>, sequence: u8, error: &MySqlError) {
-    Counters::one(&server.main_pool().counters().clients_refused);
+    Counters::one(&server.pool().counters().clients_refused);
     // If it cannot be told it has gone.
     let _ = client.send(sequence, &error.payload()).await;
     client.close().await;
@@ -110,7 +110,7 @@ async fn let_in<S: Stream>(
     let knocking = admit(server, &mut client, handle, nonce, first);
     match timeout(server.config().login_timeout, knocking).await {
         Ok(Ok(admitted)) => {
-            Counters::one(&server.main_pool().counters().clients_accepted);
+            Counters::one(&server.pool().counters().clients_accepted);
             match Session::new(client, Arc::clone(server), admitted) {
                 Ok(session) => session.run().await,
                 Err(error) => tracing::error!("a client cannot be served: {error}"),

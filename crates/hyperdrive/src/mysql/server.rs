@@ -85,7 +85,8 @@ impl MySql {
         Ok(self.pool_found_rows.get_or_init(|| Pool::new(connector, config)))
     }
 
-    pub(super) fn main_pool(&self) -> &Pool<MySqlConnect> {
+    /// The pool of clients that have changed rows counted, not found ones.
+    pub fn pool(&self) -> &Pool<MySqlConnect> {
         &self.pool
     }
 

@@ -4,6 +4,6 @@
 
 mod cache_corpus;
 mod cache_postgres;
-mod pool;
 mod mysql;
+mod pool;
 mod support;
