@@ -1,7 +1,7 @@
 //! The bindings of one Worker.
 
 use selvedge_base::Millis;
-use selvedge_project::Var;
+use selvedge_project::{KvNamespace, Var};
 use serde_json::json;
 
 use super::names::{self, ResourceName, resource_service};
@@ -21,7 +21,11 @@ pub(super) fn bindings(app: &App<'_>, place: Place<'_>, worker: &AppWorker) -> R
     }
     for kv in &config.kv_namespaces {
         let service = place.service(resource_service(ResourceName::Kv, &kv.id)?);
-        out.push(binding(&kv.binding, "kvNamespace", Value::Text(service)));
+        out.push(if kv.settings.keeps_in_isolate() {
+            kept_in_isolate(kv, names::isolate(&service))
+        } else {
+            binding(&kv.binding, "kvNamespace", Value::Text(service))
+        });
     }
     for bucket in &config.r2_buckets {
         let service = place.service(resource_service(ResourceName::R2, &bucket.bucket)?);
@@ -142,6 +146,19 @@ fn wrapped(name: &str, module: &str, fetcher: Value) -> Value {
     let inner = Value::List(vec![binding("fetcher", "service", fetcher)]);
     let value = Value::fields([("moduleName", Value::text(module)), ("innerBindings", inner)]);
     binding(name, "wrapped", value)
+}
+
+/// A namespace whose answers stay in the isolate: the service `service` says for how long.
+fn kept_in_isolate(kv: &KvNamespace, service: String) -> Value {
+    let settings = json!({
+        "id": kv.id, "limit": kv.settings.isolate_cache_size, "ownWrites": kv.settings.own_writes_visible,
+    });
+    let inner = Value::List(vec![
+        binding("namespace", "kvNamespace", Value::Text(service)),
+        binding("settings", "json", Value::Text(settings.to_string())),
+    ]);
+    let value = Value::fields([("moduleName", Value::text(names::KV_CACHE)), ("innerBindings", inner)]);
+    binding(&kv.binding, "wrapped", value)
 }
 
 fn with_props(service: &str, props: &serde_json::Value) -> Value {

@@ -23,6 +23,17 @@ pub(super) fn cache(files: &mut Files) -> Result<Value, ConfigError> {
     Ok(service(names::CACHE, code, Vec::new()))
 }
 
+/// The extension around KV namespaces that keeps what they answer in the isolate.
+pub(super) fn kv_cache(files: &mut Files) -> Result<Value, ConfigError> {
+    let module = Value::fields([
+        ("name", Value::text(names::KV_CACHE)),
+        // No Worker can import it.
+        ("internal", Value::Bool(true)),
+        ("esModule", files.embed("kv-cache.js", include_bytes!("js/kv-cache.js"))?),
+    ]);
+    Ok(Value::List(vec![Value::fields([("modules", Value::List(vec![module]))])]))
+}
+
 /// A stand-in for each Worker that is bound but not part of the app. It answers everything with an exception
 /// that says so.
 pub(super) fn missing(app: &App<'_>, files: &mut Files) -> Result<Vec<Value>, ConfigError> {

@@ -41,12 +41,16 @@ pub fn write(app: &App<'_>, directory: &Path) -> Result<PathBuf, ConfigError> {
     if app.has_objects() {
         files::private_directory(&objects)?;
     }
-    let config = Value::fields([
+    let mut config = vec![
         ("logging", logging()),
         ("sockets", sockets(app)?),
         ("services", services(app, &objects, &mut files)?),
-    ]);
-    files.write("config.capnp", text::file(&config).as_bytes())
+    ];
+    let namespaces = app.workers.iter().flat_map(|worker| &worker.worker.kv_namespaces);
+    if namespaces.into_iter().any(|namespace| namespace.settings.keeps_in_isolate()) {
+        config.push(("extensions", generated::kv_cache(&mut files)?));
+    }
+    files.write("config.capnp", text::file(&Value::Struct(config)).as_bytes())
 }
 
 fn check(app: &App<'_>) -> Result<(), ConfigError> {

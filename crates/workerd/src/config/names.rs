@@ -5,6 +5,8 @@ use super::ConfigError;
 
 pub(super) const CACHE: &str = "selvedge/cache";
 pub(super) const CRON: &str = "selvedge/cron";
+/// The extension module around a KV namespace.
+pub(super) const KV_CACHE: &str = "selvedge:kv-cache";
 pub(super) const INTERNET: &str = "selvedge/internet";
 pub(super) const OBJECTS: &str = "selvedge/objects";
 pub(super) const QUEUES: &str = "selvedge/queues";
@@ -39,6 +41,11 @@ pub(super) fn resource_service(kind: ResourceName, id: &str) -> Result<String, C
         return Err(ConfigError::ResourceName { kind, id: id.to_owned() });
     }
     Ok(resource_name(kind, id))
+}
+
+/// The resource's service for callers that keep what it answers.
+pub(super) fn isolate(resource: &str) -> String {
+    [resource, "#isolate"].concat()
 }
 
 /// The static assets in front of `worker`.

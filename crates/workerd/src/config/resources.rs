@@ -9,12 +9,17 @@ use super::text::Value;
 use super::{App, ConfigError, unix};
 
 pub(super) fn resources(app: &App<'_>) -> Result<Vec<Value>, ConfigError> {
-    let mut wanted = BTreeSet::new();
+    let (mut wanted, mut isolate) = (BTreeSet::new(), BTreeSet::new());
     let mut databases = BTreeMap::new();
     for worker in app.workers {
         let config = &worker.worker;
         for kv in &config.kv_namespaces {
-            wanted.insert(resource_service(ResourceName::Kv, &kv.id)?);
+            let service = resource_service(ResourceName::Kv, &kv.id)?;
+            if kv.settings.keeps_in_isolate() {
+                isolate.insert(service);
+            } else {
+                wanted.insert(service);
+            }
         }
         for database in &config.d1_databases {
             wanted.insert(resource_service(ResourceName::D1, &database.id)?);
@@ -29,7 +34,10 @@ pub(super) fn resources(app: &App<'_>) -> Result<Vec<Value>, ConfigError> {
     let mut out = Vec::with_capacity(wanted.len() + databases.len());
     for place in app.places() {
         for resource in &wanted {
-            out.push(resource_at(app, place, resource)?);
+            out.push(resource_at(app, place, resource, false)?);
+        }
+        for resource in &isolate {
+            out.push(resource_at(app, place, resource, true)?);
         }
     }
     for (name, address) in databases {
@@ -38,13 +46,18 @@ pub(super) fn resources(app: &App<'_>) -> Result<Vec<Value>, ConfigError> {
     Ok(out)
 }
 
-fn resource_at(app: &App<'_>, place: Place<'_>, resource: &str) -> Result<Value, ConfigError> {
+fn resource_at(app: &App<'_>, place: Place<'_>, resource: &str, isolate: bool) -> Result<Value, ConfigError> {
     let header =
         |name: &str, value: &str| Value::fields([("name", Value::text(name)), ("value", Value::text(value))]);
     let mut headers = vec![header("x-selvedge-resource", resource), header("x-selvedge-token", app.token)];
     headers.extend(place.colo.map(|colo| header("x-selvedge-colo", colo)));
+    let mut name = place.service(resource.to_owned());
+    if isolate {
+        headers.push(header("x-selvedge-isolate", "1"));
+        name = names::isolate(&name);
+    }
     let options = Value::fields([("injectRequestHeaders", Value::List(headers))]);
-    Ok(external(place.service(resource.to_owned()), unix(&app.sockets.bindings)?, "http", options))
+    Ok(external(name, unix(&app.sockets.bindings)?, "http", options))
 }
 
 fn external(name: String, address: String, protocol: &'static str, options: Value) -> Value {
