@@ -1,5 +1,7 @@
 //! `d1/database`: databases, queries, exports, imports and migrations.
 
+mod travel;
+
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -39,6 +41,9 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
                 (&Method::POST, ["raw"]) => query(&database, &mut call, Format::RowsAndColumns).await,
                 (&Method::GET, ["selvedge", "export"]) => Ok(export(&database, &call)),
                 (&Method::PUT, ["selvedge", "import"]) => import(&database, &mut call).await,
+                (&Method::GET, ["time_travel", "bookmark"]) => travel::bookmark(&database, &call).await,
+                (&Method::POST, ["time_travel", "restore"]) => travel::restore(&database, &call).await,
+                (&Method::GET, ["selvedge", "insights"]) => travel::insights(&database, &call),
                 (&Method::POST, ["selvedge", "migrate"]) => migrate(&database, &mut call).await,
                 _ => Err(Refused::no_route()),
             }

@@ -5,14 +5,13 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyDataStream;
 use selvedge_base::random_hex;
 use selvedge_catalog::ResourceKind;
-use selvedge_kv::{Entry, Error, ListOptions, Namespace, PutOptions};
+use selvedge_kv::{BulkOutcome, Entry, Error, ListOptions, Namespace, Pair, PutOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,8 +21,6 @@ use crate::server::Api;
 
 /// Carries a value's metadata, as JSON, beside the value.
 const METADATA: &str = "cf-kv-metadata";
-/// Puts of one bulk request that wait for the same fsync.
-const TOGETHER: usize = 512;
 
 pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome {
     let method = call.method().clone();
@@ -34,6 +31,8 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
             let namespace = find(api, id).await?;
             match (&method, rest) {
                 (&Method::PUT, []) => rename(api, id, &mut call).await,
+                (&Method::DELETE, []) => delete(api, id).await,
+                (&Method::POST, ["selvedge", "check"]) => check(&namespace).await,
                 (&Method::GET, ["values", key]) => get(&namespace, key).await,
                 (&Method::PUT, ["values", key]) => put(&namespace, key, call).await,
                 (&Method::DELETE, ["values", key]) => {
@@ -170,7 +169,7 @@ async fn put(namespace: &Namespace, key: &str, call: Call) -> Outcome {
 
 async fn list(namespace: &Namespace, call: &Call) -> Outcome {
     #[derive(Serialize)]
-    struct Row {
+    struct Listed {
         name: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         expiration: Option<u64>,
@@ -182,7 +181,7 @@ async fn list(namespace: &Namespace, call: &Call) -> Outcome {
     let limit = i64::try_from(call.number("limit", 1000)?).unwrap_or(i64::MAX);
     let options = ListOptions { prefix: &prefix, limit: Some(limit), cursor: cursor.as_deref() };
     let page = namespace.list(&options).await?;
-    let rows = page.keys.into_iter().map(|key| Row {
+    let rows = page.keys.into_iter().map(|key| Listed {
         name: key.name,
         expiration: key.expiration,
         metadata: key.metadata.and_then(|text| serde_json::from_str(&text).ok()),
@@ -193,7 +192,7 @@ async fn list(namespace: &Namespace, call: &Call) -> Outcome {
 }
 
 #[derive(Deserialize)]
-struct Pair {
+struct Row {
     key: String,
     value: String,
     #[serde(default)]
@@ -203,8 +202,9 @@ struct Pair {
     metadata: Option<Value>,
 }
 
-impl Pair {
-    fn into_parts(self) -> Result<(String, Bytes, PutOptions), (String, String)> {
+impl Row {
+    /// Or the key, and what is wrong with its value.
+    fn into_pair(self) -> Result<Pair, (String, String)> {
         let value = if self.base64 {
             match STANDARD.decode(&self.value) {
                 Ok(bytes) => bytes.into(),
@@ -215,53 +215,64 @@ impl Pair {
         };
         let metadata = self.metadata.filter(|json| !json.is_null()).map(|json| json.to_string());
         let (expiration, expiration_ttl) = (self.expiration, self.expiration_ttl);
-        Ok((self.key, value, PutOptions { expiration, expiration_ttl, metadata, length: None }))
+        Ok(Pair {
+            key: self.key,
+            value,
+            options: PutOptions { expiration, expiration_ttl, metadata, length: None },
+        })
     }
 }
 
 /// Every pair is put or named in `unsuccessful_keys`, with why in `errors_by_key`.
 async fn bulk_put(namespace: &Namespace, call: &mut Call) -> Outcome {
-    let pairs: Vec<Pair> = call.json().await?;
-    check_count(pairs.len())?;
-    let puts = stream::iter(pairs).map(|pair| async {
-        let (key, value, options) = pair.into_parts()?;
-        match namespace.put(&key, value, &options).await {
-            Ok(()) => Ok(()),
-            Err(Error::Refused(no)) => Err((key, no.to_string())),
-            Err(error) => Err((key, selvedge_base::on_one_line(&error))),
+    let rows: Vec<Row> = call.json().await?;
+    let (mut pairs, mut errors) = (Vec::with_capacity(rows.len()), BTreeMap::new());
+    for row in rows {
+        match row.into_pair() {
+            Ok(pair) => pairs.push(pair),
+            Err((key, why)) => drop(errors.insert(key, why)),
         }
-    });
-    tally(puts.buffer_unordered(TOGETHER).collect().await)
+    }
+    let done = if pairs.is_empty() { BulkOutcome::default() } else { namespace.put_bulk(pairs).await? };
+    tally(done, errors)
 }
 
 async fn bulk_delete(namespace: &Namespace, call: &mut Call) -> Outcome {
-    let keys: Vec<String> = call.json().await?;
-    check_count(keys.len())?;
-    let deletes = stream::iter(keys).map(|key| async {
-        match namespace.delete(&key).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err((key, selvedge_base::on_one_line(&error))),
-        }
-    });
-    tally(deletes.buffer_unordered(TOGETHER).collect().await)
+    tally(namespace.delete_bulk(call.json().await?).await?, BTreeMap::new())
 }
 
-fn check_count(count: usize) -> Result<(), Refused> {
-    match count {
-        0 => Err(Refused::bad_request("a bulk request needs at least one key")),
-        1..=10_000 => Ok(()),
-        _ => Err(Refused::bad_request(format!("{count} keys are more than the 10000 of one bulk request"))),
-    }
-}
-
-fn tally(outcomes: Vec<Result<(), (String, String)>>) -> Outcome {
-    let total = outcomes.len();
-    let errors: BTreeMap<String, String> = outcomes.into_iter().filter_map(Result::err).collect();
+fn tally(outcome: BulkOutcome, mut errors: BTreeMap<String, String>) -> Outcome {
+    errors.extend(outcome.refused.into_iter().map(|(key, why)| (key, why.to_string())));
     success(json!({
-        "successful_key_count": total - errors.len(),
+        "successful_key_count": outcome.done,
         "unsuccessful_keys": errors.keys().collect::<Vec<_>>(),
         "errors_by_key": errors,
     }))
+}
+
+/// Holds every value against its checksum.
+async fn check(namespace: &Namespace) -> Outcome {
+    let report = namespace.check(|_| ()).await?;
+    let damaged =
+        report.damaged.iter().map(|damaged| json!({ "key": damaged.key, "problem": damaged.problem }));
+    success(json!({
+        "sound": report.is_sound(),
+        "values": report.values,
+        "bytes": report.bytes,
+        "damaged_count": report.damaged_count,
+        "damaged": damaged.collect::<Vec<_>>(),
+        "orphan_count": report.orphan_count,
+        "orphans": report.orphans,
+        "database": report.database,
+    }))
+}
+
+async fn delete(api: &Api, id: &str) -> Outcome {
+    api.check_unbound(ResourceKind::Kv, id)?;
+    // Forgotten first: what is left of a deletion that is cut short is files that nobody names.
+    api.catalog.forget_resource(ResourceKind::Kv, id).await.map_err(|error| Refused::internal(&error))?;
+    api.kv.delete_namespace(id).await?;
+    success(json!({}))
 }
 
 async fn bulk_get(namespace: &Namespace, call: &mut Call) -> Outcome {

@@ -5,7 +5,7 @@ mod rules;
 
 use http::{HeaderMap, Method, StatusCode};
 use selvedge_catalog::ResourceKind;
-use selvedge_r2::{Bucket, BucketInfo, BucketOptions, Error, ListBuckets, StorageClass};
+use selvedge_r2::{Bucket, BucketInfo, BucketOptions, Error, FsckOptions, ListBuckets, StorageClass};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,6 +34,10 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
                     success(row(&api.r2.bucket_info(name).await?))
                 }
                 (&Method::GET, ["usage"]) => usage(&bucket).await,
+                (&Method::POST, ["selvedge", "fsck"]) => {
+                    let options = FsckOptions { repair: call.query("repair").is_some() };
+                    success(bucket.fsck(options, |_| ()).await?)
+                }
                 (_, ["objects", key @ ..]) => objects::answer(&bucket, call, &key.join("/")).await,
                 (_, feature) => rules::answer(&bucket, call, feature).await,
             }
@@ -81,7 +85,7 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
         storage_class: Option<StorageClass>,
         location_hint: Option<String>,
         /// Ours: one that is there already is no mistake.
-        #[serde(default)]
+        #[serde(default, rename = "if_missing")]
         if_missing: bool,
     }
     let wanted: Wanted = call.json().await?;

@@ -4,6 +4,7 @@ mod database;
 mod execute;
 mod migrations;
 mod transfer;
+mod travel;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,6 +37,10 @@ enum Command {
     /// Create, list and apply migrations.
     #[command(subcommand)]
     Migrations(migrations::Command),
+    /// Look up and restore what a database was.
+    #[command(subcommand)]
+    TimeTravel(travel::Command),
+    Insights(travel::Insights),
 }
 
 pub(crate) async fn run(arguments: D1Arguments) -> ExitCode {
@@ -46,6 +51,8 @@ pub(crate) async fn run(arguments: D1Arguments) -> ExitCode {
         Command::Export(export) => export.run(place).await,
         Command::Import(import) => import.run(place).await,
         Command::Migrations(command) => command.run(place).await,
+        Command::TimeTravel(command) => command.run(place).await,
+        Command::Insights(insights) => insights.run(place).await,
     })
 }
 

@@ -30,6 +30,11 @@ pub(super) enum Command {
         #[arg(long)]
         new_name: String,
     },
+    /// Hold every value against its checksum; exit code 1 if something is wrong.
+    Check {
+        #[command(flatten)]
+        namespace: NamespaceArguments,
+    },
     /// Delete a namespace and everything in it.
     Delete {
         #[command(flatten)]
@@ -77,6 +82,13 @@ impl Command {
                 place.client().call::<Value>(Method::PUT, &path, Some(&body)).await?;
                 tools::spoken(format_args!("The namespace is now called {new_name:?}."));
                 Ok(())
+            }
+            Self::Check { namespace } => {
+                let place = Place::open(place).await?;
+                let target = format!("{}/selvedge/check", namespace.path(&place).await?);
+                let report: Value = place.client().call(Method::POST, &target, None).await?.result;
+                tools::json(&report)?;
+                if report["sound"] == true { Ok(()) } else { anyhow::bail!("the namespace is damaged") }
             }
             Self::Delete { namespace } => {
                 let place = Place::open(place).await?;

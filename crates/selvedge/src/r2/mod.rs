@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::tools::{self, Misuse, Place, PlaceArguments, segment};
+use crate::tools::{self, Misuse, Outcome, Place, PlaceArguments, segment};
 
 const PATH: &str = "/r2/buckets";
 
@@ -36,6 +36,13 @@ enum Command {
     /// Write many objects at once.
     #[command(subcommand)]
     Bulk(bulk::Command),
+    /// Hold every object against its checksum and every file against the objects; exit code 1 if something is wrong.
+    Fsck {
+        bucket: String,
+        /// Mend what can be mended without losing what can still be read.
+        #[arg(long)]
+        repair: bool,
+    },
 }
 
 pub(crate) async fn run(arguments: R2Arguments) -> ExitCode {
@@ -44,7 +51,26 @@ pub(crate) async fn run(arguments: R2Arguments) -> ExitCode {
         Command::Bucket(command) => command.run(place).await,
         Command::Object(command) => command.run(place).await,
         Command::Bulk(command) => command.run(place).await,
+        Command::Fsck { bucket, repair } => fsck(place, &bucket, repair).await,
     })
+}
+
+/// Prints the report as JSON.
+async fn fsck(place: PlaceArguments, bucket: &str, repair: bool) -> Outcome {
+    let place = Place::open(place).await?;
+    let query = if repair { "?repair=true" } else { "" };
+    let target = format!("{}/selvedge/fsck{query}", path(&place, bucket).await?);
+    let bar = tools::spinner(format!("Reading {bucket}"));
+    let report = place.client().call::<Value>(Method::POST, &target, None).await;
+    bar.finish_and_clear();
+    let report = report?.result;
+    tools::json(&report)?;
+    let open =
+        report["problems"].as_array().into_iter().flatten().filter(|problem| problem["repaired"] != true);
+    match open.count() {
+        0 => Ok(()),
+        n => anyhow::bail!("{n} problems in {bucket}"),
+    }
 }
 
 /// Where the API has the bucket. One that the config names is made when it is not there yet, as `selvedge dev`

@@ -262,3 +262,27 @@ async fn d1_answers_as_workerd_does() {
 async fn r2_answers_as_wrangler_does() {
     compare("r2", &ours("r2").await, &Peer::wrangler().await.probe("r2").await);
 }
+
+/// What the probe's KV part answers with these settings of its namespace.
+async fn kv_with(settings: &str) -> BTreeMap<String, Value> {
+    let project = Project::copy(PROBE);
+    project.write("selvedge.toml", &format!("[kv.KV]\n{settings}\n"));
+    let node = project.dev(&[]).await;
+    let outcomes = outcomes(&node.get("/probe/kv").await.body, "kv");
+    node.stop().await;
+    outcomes
+}
+
+#[tokio::test]
+async fn a_namespace_kept_in_the_isolate_answers_as_one_that_is_not() {
+    let plain = kv_with("consistency = \"edge\"").await;
+    let kept = kv_with("consistency = \"edge\"\nisolate_cache = true").await;
+    let mut complaints = Vec::new();
+    for name in plain.keys().chain(kept.keys().filter(|name| !plain.contains_key(*name))) {
+        let differences = Difference::all(kept.get(name), plain.get(name));
+        // Where an answer was kept differs; what it is must not.
+        let meant = |difference: &&Difference| !difference.path.ends_with("cacheStatus");
+        complaints.extend(differences.iter().filter(meant).map(|difference| format!("{name}: {difference}")));
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}

@@ -82,10 +82,15 @@ async fn kv_bulk_files_go_in_and_out() {
     assert_eq!(left, json!([{ "name": "b", "metadata": [1] }]));
 
     project.write("pairs.json", r#"[{"key": "ok", "value": "1"}, {"key": "..", "value": "2"}]"#);
+    let report = selvedge_json(&project, &[&["kv", "namespace", "check"], &namespace[..]].concat()).await;
+    assert_eq!((&report["sound"], &report["values"]), (&json!(true), &json!(1)));
     let bulk = [&["kv", "bulk", "put", "pairs.json"], &namespace[..]].concat();
     let (code, _, talk) = run_apart(project.path(), &bulk).await;
     assert_eq!(code, Some(1));
     assert!(talk.contains("Illegal key name") && talk.contains("1 of 2 keys were refused"), "{talk}");
+    selvedge(&project, &[&["kv", "namespace", "delete"], &namespace[..]].concat()).await;
+    let listed = selvedge_json(&project, &[&["kv", "namespace", "list"], &place[..]].concat()).await;
+    assert_eq!(listed, json!([]));
 }
 
 #[tokio::test]
@@ -123,6 +128,27 @@ async fn d1_databases_go_out_as_sql_and_come_back() {
     let count = ["d1", "execute", "one", "--json", "--command", "SELECT count(*) AS n FROM t"];
     let counted = selvedge_json(&project, &[&count[..], &place[..]].concat()).await;
     assert_eq!(counted[0]["results"], json!([{ "n": 2 }]));
+    let before = selvedge(&["d1", "time-travel", "info", "one"]).await;
+    selvedge(&["d1", "execute", "one", "--command", "DELETE FROM t"]).await;
+    let restore = [
+        "d1",
+        "time-travel",
+        "restore",
+        "one",
+        "--bookmark",
+        before.trim(),
+        "--json",
+        "--persist-to",
+        "data",
+    ];
+    let restored = selvedge_json(&project, &restore).await;
+    let counted = selvedge_json(&project, &[&count[..], &place[..]].concat()).await;
+    assert_eq!(counted[0]["results"], json!([{ "n": 2 }]));
+    let undo = restored["previous_bookmark"].as_str().unwrap();
+    let undo = ["d1", "time-travel", "restore", "one", "--bookmark", undo, "--persist-to", "data"];
+    self::selvedge(&project, &undo).await;
+    let counted = selvedge_json(&project, &[&count[..], &place[..]].concat()).await;
+    assert_eq!(counted[0]["results"], json!([{ "n": 0 }]));
     selvedge(&["d1", "delete", "two", "-y"]).await;
     let listed = selvedge(&["d1", "list"]).await;
     assert!(listed.contains("one") && !listed.contains("two"), "{listed}");

@@ -128,7 +128,8 @@ function plain(options) {
   const given = { type, cacheTtl };
   if (type !== undefined && typeof type !== "string") return { given };
   if (cacheTtl === undefined) return { type: type ?? "text", lifetime: LIFETIME, given };
-  if (!isInteger(cacheTtl) || cacheTtl < 30) return { given };
+  // The runtime takes 32 bits, and says so.
+  if (!isInteger(cacheTtl) || cacheTtl < 30 || cacheTtl > 0x7fff_ffff) return { given };
   return { type: type ?? "text", lifetime: cacheTtl * 1000, given };
 }
 
