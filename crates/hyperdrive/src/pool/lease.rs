@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::inner::{Inner, Slot};
 use super::{AcquireError, Activity, Connect};
@@ -28,6 +29,15 @@ impl<C: Connect> Lease<C> {
     pub fn give_back(mut self) {
         if let Some(slot) = self.slot.take() {
             self.pool.give_back(slot);
+        }
+    }
+
+    /// Puts the connection back if it `was_cleaned` in time, and closes it otherwise.
+    pub(crate) fn give_back_if<E: fmt::Display>(self, was_cleaned: Result<Result<(), E>, Elapsed>) {
+        match was_cleaned {
+            Ok(Ok(())) => self.give_back(),
+            Ok(Err(error)) => tracing::warn!("a connection that could not be reset is closed: {error}"),
+            Err(_) => tracing::warn!("a connection that did not reset in time is closed"),
         }
     }
 

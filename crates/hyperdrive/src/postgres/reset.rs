@@ -31,11 +31,8 @@ pub(super) fn give_back(mut lease: Lease<PgConnect>, policy: Reset) {
     }
     lease.activity().idle();
     tokio::spawn(async move {
-        match timeout(PATIENCE, clean(&mut lease)).await {
-            Ok(Ok(())) => lease.give_back(),
-            Ok(Err(error)) => tracing::warn!("a connection that could not be reset is closed: {error}"),
-            Err(_) => tracing::warn!("a connection that did not reset in time is closed"),
-        }
+        let cleaned = timeout(PATIENCE, clean(&mut lease)).await;
+        lease.give_back_if(cleaned);
     });
 }
 
