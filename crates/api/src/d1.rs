@@ -81,7 +81,7 @@ struct Row<'a> {
 }
 
 async fn named(api: &Api) -> Result<Vec<(String, String)>, Refused> {
-    api.catalog.resources(ResourceKind::D1).await.map_err(|error| Refused::internal(&error))
+    Ok(api.catalog.resources(ResourceKind::D1).await?)
 }
 
 async fn list(api: &Api, call: &Call) -> Outcome {
@@ -118,8 +118,7 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
 
 async fn made(api: &Api, id: &str, name: &str) -> Outcome {
     api.d1.database(id).await.map_err(|error| Refused::internal(&error))?;
-    let named = api.catalog.name_resource(ResourceKind::D1, id, name).await;
-    named.map_err(|error| Refused::internal(&error))?;
+    api.catalog.name_resource(ResourceKind::D1, id, name).await?;
     success(Row { uuid: id, name, version: "production" })
 }
 
@@ -135,7 +134,7 @@ async fn find(api: &Api, which: &str) -> Result<(String, String), Refused> {
 async fn delete(api: &Api, id: &str) -> Outcome {
     api.check_unbound(ResourceKind::D1, id)?;
     // Forgotten first: what is left of a deletion that is cut short is files that nobody names.
-    api.catalog.forget_resource(ResourceKind::D1, id).await.map_err(|error| Refused::internal(&error))?;
+    api.catalog.forget_resource(ResourceKind::D1, id).await?;
     api.d1.delete(id).await.map_err(|error| Refused::internal(&error))?;
     success(json!({}))
 }

@@ -53,6 +53,13 @@ impl Refused {
     }
 }
 
+/// What the catalog fails with.
+impl From<selvedge_sqlite::Error> for Refused {
+    fn from(error: selvedge_sqlite::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
 /// `result` as a success.
 pub(crate) fn success(result: impl Serialize) -> Outcome {
     with_info(result, None)

@@ -76,7 +76,7 @@ struct NamespaceRow {
 }
 
 async fn list_namespaces(api: &Api, call: &Call) -> Outcome {
-    let named = api.catalog.resources(ResourceKind::Kv).await.map_err(|error| Refused::internal(&error))?;
+    let named = api.catalog.resources(ResourceKind::Kv).await?;
     let rows = named.into_iter().map(|(id, title)| NamespaceRow { id, title, supports_url_encoding: true });
     let rows: Vec<_> = rows.collect();
     paged(&rows, call.number("page", 1)?, call.number("per_page", 20)?)
@@ -93,7 +93,7 @@ async fn check_title(api: &Api, title: &str) -> Result<(), Refused> {
     if title.is_empty() {
         return Err(Refused::bad_request("a namespace needs a title"));
     }
-    let named = api.catalog.resources(ResourceKind::Kv).await.map_err(|error| Refused::internal(&error))?;
+    let named = api.catalog.resources(ResourceKind::Kv).await?;
     if named.iter().any(|(_, taken)| taken == title) {
         let message = "a namespace with this account ID and title already exists";
         return Err(Refused::new(StatusCode::BAD_REQUEST, 10014, message));
@@ -110,22 +110,19 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
         random_hex(&*api.clock, 16)
     };
     api.kv.namespace(&id).await?;
-    let named = api.catalog.name_resource(ResourceKind::Kv, &id, &title).await;
-    named.map_err(|error| Refused::internal(&error))?;
+    api.catalog.name_resource(ResourceKind::Kv, &id, &title).await?;
     success(NamespaceRow { id, title, supports_url_encoding: true })
 }
 
 async fn rename(api: &Api, id: &str, call: &mut Call) -> Outcome {
     let Wanted { title, .. } = call.json().await?;
     check_title(api, &title).await?;
-    let named = api.catalog.name_resource(ResourceKind::Kv, id, &title).await;
-    named.map_err(|error| Refused::internal(&error))?;
+    api.catalog.name_resource(ResourceKind::Kv, id, &title).await?;
     success(json!({}))
 }
 
 async fn find(api: &Api, id: &str) -> Result<Namespace, Refused> {
-    let known = api.catalog.resource_name(ResourceKind::Kv, id).await;
-    if known.map_err(|error| Refused::internal(&error))?.is_none() {
+    if api.catalog.resource_name(ResourceKind::Kv, id).await?.is_none() {
         return Err(Refused::new(StatusCode::NOT_FOUND, 10013, format!("namespace {id:?} not found")));
     }
     Ok(api.kv.namespace(id).await?)
@@ -270,7 +267,7 @@ async fn check(namespace: &Namespace) -> Outcome {
 async fn delete(api: &Api, id: &str) -> Outcome {
     api.check_unbound(ResourceKind::Kv, id)?;
     // Forgotten first: what is left of a deletion that is cut short is files that nobody names.
-    api.catalog.forget_resource(ResourceKind::Kv, id).await.map_err(|error| Refused::internal(&error))?;
+    api.catalog.forget_resource(ResourceKind::Kv, id).await?;
     api.kv.delete_namespace(id).await?;
     success(json!({}))
 }

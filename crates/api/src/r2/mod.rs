@@ -22,8 +22,7 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
             if (&method, rest) == (&Method::DELETE, &[]) {
                 api.check_unbound(ResourceKind::R2, name)?;
                 api.r2.delete_bucket(name).await?;
-                let forgotten = api.catalog.forget_resource(ResourceKind::R2, name).await;
-                forgotten.map_err(|error| Refused::internal(&error))?;
+                api.catalog.forget_resource(ResourceKind::R2, name).await?;
                 return success(json!({}));
             }
             let bucket = api.r2.existing_bucket(name).await?;
@@ -95,8 +94,7 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
         Err(_) if wanted.if_missing && api.r2.existing_bucket(&wanted.name).await.is_ok() => {}
         created => drop(created?),
     }
-    let named = api.catalog.name_resource(ResourceKind::R2, &wanted.name, &wanted.name).await;
-    named.map_err(|error| Refused::internal(&error))?;
+    api.catalog.name_resource(ResourceKind::R2, &wanted.name, &wanted.name).await?;
     success(row(&api.r2.bucket_info(&wanted.name).await?))
 }
 

@@ -80,9 +80,7 @@ impl Command {
                 if json {
                     return tools::json(&info);
                 }
-                let rows = info.as_object().into_iter().flatten();
-                let rows = rows.map(|(key, value)| vec![key.clone(), tools::plain(value)]);
-                tools::table(&["", "value"], &rows.collect::<Vec<_>>())
+                tools::facts(&info)
             }
             Self::Delete { name, skip_confirmation } => {
                 let place = Place::open(place).await?;

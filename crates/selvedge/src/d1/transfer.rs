@@ -1,13 +1,12 @@
 //! `selvedge d1 export` and `import`: whole databases as SQL.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use futures_util::TryStreamExt as _;
 use http::Method;
-use http_body_util::{BodyDataStream, BodyExt as _};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use crate::tools::{self, Outcome, Place, PlaceArguments, segment};
@@ -53,27 +52,7 @@ impl Export {
             target = format!("{target}table={}&", segment(table));
         }
         let response = place.client().fetch(Method::GET, &target, &[], "").await?;
-        let mut chunks = BodyDataStream::new(response.into_body());
-        let Some(path) = &self.output else {
-            while let Some(chunk) = chunks.try_next().await.context("the export broke off")? {
-                tools::raw(&chunk)?;
-            }
-            return Ok(());
-        };
-        // A file that is there is whole: it gets its name when the export has ended well.
-        let writing = || format!("cannot write {}", path.display());
-        let unfinished = path.with_extension("unfinished");
-        let mut file = std::fs::File::create(&unfinished).with_context(writing)?;
-        let bar = tools::byte_bar("Exporting");
-        while let Some(chunk) = chunks.try_next().await.context("the export broke off")? {
-            file.write_all(&chunk).with_context(writing)?;
-            bar.inc(chunk.len() as u64);
-        }
-        file.sync_all().with_context(writing)?;
-        std::fs::rename(&unfinished, path).with_context(writing)?;
-        bar.finish_and_clear();
-        tools::spoken(format_args!("Wrote {}.", path.display()));
-        Ok(())
+        tools::save(response.into_body(), self.output.as_deref(), "export", "Exporting").await
     }
 }
 

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use futures_util::TryStreamExt as _;
 use http::Method;
-use http_body_util::{BodyDataStream, BodyExt as _};
+use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,11 +100,7 @@ impl Command {
                     let value = str::from_utf8(&value).context("the value is not text")?;
                     return tools::raw(format!("{value}\n").as_bytes());
                 }
-                let mut chunks = BodyDataStream::new(body);
-                while let Some(chunk) = chunks.try_next().await? {
-                    tools::raw(&chunk)?;
-                }
-                Ok(())
+                tools::save(body, None, "value", "Downloading").await
             }
             Self::Delete { key, namespace } => {
                 let target = format!("{}/values/{}", namespace.path(&place).await?, segment(&key));

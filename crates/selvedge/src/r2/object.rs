@@ -4,11 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use futures_util::TryStreamExt as _;
 use http::Method;
-use http_body_util::BodyDataStream;
 use serde_json::Value;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::tools::{self, Misuse, Outcome, Place, PlaceArguments, segment};
 
@@ -140,33 +137,13 @@ async fn get(place: &Place, object: &str, file: Option<PathBuf>, pipe: bool) -> 
     let target = format!("{}/objects/{}", super::path(place, bucket).await?, segment(key));
     let name = key.rsplit('/').next().unwrap_or(key);
     let file = match file {
-        Some(file) => file,
-        None if pipe => PathBuf::new(),
+        Some(file) => Some(file),
+        None if pipe => None,
         None if name.is_empty() => return Err(Misuse("say where to with --file".into()).into()),
-        None => PathBuf::from(name),
+        None => Some(PathBuf::from(name)),
     };
     let response = place.client().fetch(Method::GET, &target, &[], "").await?;
-    let mut chunks = BodyDataStream::new(response.into_body());
-    if pipe {
-        while let Some(chunk) = chunks.try_next().await.context("the object broke off")? {
-            tools::raw(&chunk)?;
-        }
-        return Ok(());
-    }
-    // A file that is there is whole: it gets its name when everything has arrived.
-    let writing = || format!("cannot write {}", file.display());
-    let unfinished = file.with_extension("unfinished");
-    let mut out = tokio::fs::File::create(&unfinished).await.with_context(writing)?;
-    let bar = tools::byte_bar("Downloading");
-    while let Some(chunk) = chunks.try_next().await.context("the object broke off")? {
-        out.write_all(&chunk).await.with_context(writing)?;
-        bar.inc(chunk.len() as u64);
-    }
-    out.sync_all().await.with_context(writing)?;
-    tokio::fs::rename(&unfinished, &file).await.with_context(writing)?;
-    bar.finish_and_clear();
-    tools::spoken(format_args!("Wrote {}.", file.display()));
-    Ok(())
+    tools::save(response.into_body(), file.as_deref(), "object", "Downloading").await
 }
 
 async fn list(place: &Place, bucket: &str, prefix: &str, delimiter: &str, json: bool) -> Outcome {

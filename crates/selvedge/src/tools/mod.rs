@@ -5,11 +5,11 @@
 
 mod output;
 mod place;
-mod upload;
+mod transfer;
 
-pub(crate) use output::{bar, byte_bar, json, plain, raw, segment, spinner, spoken, table};
+pub(crate) use output::{bar, facts, json, plain, raw, segment, spinner, spoken, table};
 pub(crate) use place::{Place, PlaceArguments};
-pub(crate) use upload::{file_body, files_body, full};
+pub(crate) use transfer::{file_body, files_body, full, save};
 
 use std::process::ExitCode;
 

@@ -45,6 +45,13 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<(
     raw(format!("{table}\n").as_bytes())
 }
 
+/// Prints the fields of an object, one a row.
+pub(crate) fn facts(object: &Value) -> anyhow::Result<()> {
+    let rows = object.as_object().into_iter().flatten();
+    let rows = rows.map(|(key, value)| vec![key.clone(), plain(value)]);
+    table(&["", "value"], &rows.collect::<Vec<_>>())
+}
+
 /// Says something to the person at the terminal.
 pub(crate) fn spoken(text: impl Display) {
     anstream::eprintln!("{text}");

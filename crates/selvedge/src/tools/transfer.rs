@@ -1,4 +1,4 @@
-//! Files as request bodies.
+//! Files as request bodies, and answers as files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::Frame;
+use http_body_util::{BodyDataStream, BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use indicatif::ProgressBar;
 use selvedge_node::Body;
 use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Bytes of the file that are in memory at a time.
 const CHUNK: usize = 256 * 1024;
@@ -41,6 +41,32 @@ pub(crate) async fn files_body(paths: Vec<PathBuf>) -> anyhow::Result<Body> {
     }
     let all = stream::iter(files).flat_map(chunks);
     Ok(StreamBody::new(all.map_ok(Frame::data)).boxed_unsync())
+}
+
+/// Writes an answer to `path`, or to stdout without one. A file that is there is whole: it gets its name when
+/// everything has arrived. `what` is the word for it, `doing` that for the bar.
+pub(crate) async fn save(body: Incoming, path: Option<&Path>, what: &str, doing: &str) -> anyhow::Result<()> {
+    let mut chunks = BodyDataStream::new(body);
+    let broke_off = || format!("the {what} broke off");
+    let Some(path) = path else {
+        while let Some(chunk) = chunks.try_next().await.with_context(broke_off)? {
+            super::raw(&chunk)?;
+        }
+        return Ok(());
+    };
+    let writing = || format!("cannot write {}", path.display());
+    let unfinished = path.with_extension("unfinished");
+    let mut file = File::create(&unfinished).await.with_context(writing)?;
+    let bar = super::output::byte_bar(doing);
+    while let Some(chunk) = chunks.try_next().await.with_context(broke_off)? {
+        file.write_all(&chunk).await.with_context(writing)?;
+        bar.inc(chunk.len() as u64);
+    }
+    file.sync_all().await.with_context(writing)?;
+    tokio::fs::rename(&unfinished, path).await.with_context(writing)?;
+    bar.finish_and_clear();
+    super::spoken(format_args!("Wrote {}.", path.display()));
+    Ok(())
 }
 
 async fn open(path: &Path) -> anyhow::Result<File> {
