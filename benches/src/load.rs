@@ -104,7 +104,7 @@ where
     Ok((latency, errors))
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream> {
+pub(crate) async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -117,6 +117,16 @@ pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     buffer: &mut Vec<u8>,
 ) -> Result<(u16, bool)> {
     stream.write_all(request).await?;
+    let head = answer(stream, buffer, &mut |_| ()).await?;
+    Ok((head.status, head.keep_alive))
+}
+
+/// Reads a whole answer; `see` is handed the bytes of its body, with the frames of a chunked one, as they come.
+pub(crate) async fn answer(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+    see: &mut impl FnMut(&[u8]),
+) -> Result<Head> {
     buffer.clear();
     let head = loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
@@ -124,12 +134,14 @@ pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         }
         read_some(stream, buffer).await?;
     };
+    see(&buffer[head.len..]);
     match head.framing {
         Framing::Length(length) => {
             let mut have = buffer.len() - head.len;
             while have < length {
                 buffer.clear();
                 have += read_some(stream, buffer).await?;
+                see(buffer);
             }
         }
         Framing::Chunked => {
@@ -137,11 +149,13 @@ pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
             while !buffer.ends_with(b"0\r\n\r\n") {
                 let keep = buffer.len().saturating_sub(8);
                 buffer.drain(..keep);
+                let kept = buffer.len();
                 read_some(stream, buffer).await?;
+                see(&buffer[kept..]);
             }
         }
     }
-    Ok((head.status, head.keep_alive))
+    Ok(head)
 }
 
 async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Result<usize> {
@@ -151,10 +165,11 @@ async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -
     }
 }
 
-struct Head {
-    status: u16,
+pub(crate) struct Head {
+    pub(crate) status: u16,
     framing: Framing,
-    keep_alive: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) etag: Option<String>,
     len: usize,
 }
 
@@ -168,7 +183,8 @@ impl Head {
         let text = std::str::from_utf8(bytes)?;
         let mut lines = text.split("\r\n");
         let status = lines.next().and_then(|l| l.get(9..12)).context("no status line")?.parse()?;
-        let mut head = Self { status, framing: Framing::Length(0), keep_alive: true, len: bytes.len() };
+        let mut head =
+            Self { status, framing: Framing::Length(0), keep_alive: true, etag: None, len: bytes.len() };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
@@ -177,6 +193,8 @@ impl Head {
                 head.framing = Framing::Chunked;
             } else if name.eq_ignore_ascii_case("connection") {
                 head.keep_alive = !value.eq_ignore_ascii_case("close");
+            } else if name.eq_ignore_ascii_case("etag") {
+                head.etag = Some(value.to_owned());
             }
         }
         Ok(head)

@@ -14,12 +14,11 @@ mod d1_direct;
 mod kv_direct;
 mod load;
 mod report;
+mod s3;
 mod usage;
 mod workload;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -27,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::contestant::{Contestant, Kit, Running};
 use crate::report::Row;
+use crate::usage::Watch;
 use crate::workload::Workload;
 
 /// Measure selvedge dev beside its peers.
@@ -64,6 +64,8 @@ struct Arguments {
 /// What is measured on its own.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// The S3 endpoint beside SeaweedFS, nginx and dd. Needs weed, nginx and dd.
+    S3(s3::Arguments),
     /// KV behind its socket, without a runtime, beside Redis with fsync always. Needs redis-server and taskset.
     KvDirect(kv_direct::Arguments),
     /// What `kv-direct` starts.
@@ -76,10 +78,13 @@ fn main() -> Result<()> {
     match &arguments.part {
         Some(Part::KvDirect(arguments)) => kv_direct::run(arguments),
         Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
-        None => {
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare(arguments))
-        }
+        Some(Part::S3(arguments)) => runtime()?.block_on(s3::run(arguments)),
+        None => runtime()?.block_on(compare(arguments)),
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 async fn compare(arguments: Arguments) -> Result<()> {
@@ -161,38 +166,9 @@ async fn one_run(
     workload: Workload,
     connections: usize,
 ) -> Result<Row> {
-    let id = running.id()?;
-    let peak = Arc::new(AtomicU64::new(0));
-    let done = Arc::new(AtomicBool::new(false));
-    let sampler = std::thread::spawn({
-        let (peak, done) = (Arc::clone(&peak), Arc::clone(&done));
-        move || {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(usage::of_tree(id).resident_bytes, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(250));
-            }
-        }
-    });
-    let before = usage::of_tree(id);
+    let watch = Watch::start(running.id()?);
     let time = Duration::from_secs_f64(arguments.seconds);
     let outcome = load::run(running.address, connections, time, workload.request()).await?;
-    let used = usage::of_tree(id).cpu_seconds - before.cpu_seconds;
-    done.store(true, Ordering::Relaxed);
-    if sampler.join().is_err() {
-        bail!("the memory sampler panicked");
-    }
-    let ms = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1000.0;
-    Ok(Row {
-        workload: workload.name,
-        connections,
-        contestant: contestant.name(),
-        durability: contestant.durability(),
-        requests_per_second: outcome.per_second(),
-        p50_ms: ms(0.5),
-        p99_ms: ms(0.99),
-        p999_ms: ms(0.999),
-        errors: outcome.errors,
-        cpu_seconds_per_1000: used * 1000.0 / outcome.latency.len().max(1) as f64,
-        peak_memory_mb: peak.load(Ordering::Relaxed) as f64 / 1e6,
-    })
+    let who = (contestant.name(), contestant.durability());
+    Ok(Row::new(workload.name, connections, who, &outcome, watch.stop()?))
 }

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::load::Outcome;
+use crate::usage::Usage;
+
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
-    pub(crate) workload: &'static str,
+    pub(crate) workload: String,
     pub(crate) connections: usize,
     pub(crate) contestant: &'static str,
     pub(crate) durability: &'static str,
@@ -17,6 +20,32 @@ pub(crate) struct Row {
     pub(crate) errors: u64,
     pub(crate) cpu_seconds_per_1000: f64,
     pub(crate) peak_memory_mb: f64,
+}
+
+impl Row {
+    /// Of a contestant's name and durability, what the load saw and what the contestant used meanwhile.
+    pub(crate) fn new(
+        workload: impl Into<String>,
+        connections: usize,
+        (contestant, durability): (&'static str, &'static str),
+        outcome: &Outcome,
+        used: Usage,
+    ) -> Self {
+        let ms = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1000.0;
+        Self {
+            workload: workload.into(),
+            connections,
+            contestant,
+            durability,
+            requests_per_second: outcome.per_second(),
+            p50_ms: ms(0.5),
+            p99_ms: ms(0.99),
+            p999_ms: ms(0.999),
+            errors: outcome.errors,
+            cpu_seconds_per_1000: used.cpu_seconds * 1000.0 / outcome.latency.len().max(1) as f64,
+            peak_memory_mb: used.resident_bytes as f64 / 1e6,
+        }
+    }
 }
 
 /// A Markdown table. The ratio is that of the first contestant to the row's, at the same workload and
@@ -35,10 +64,11 @@ pub(crate) fn table(rows: &[Row]) -> String {
             .map_or_else(String::new, |f| format!("{:.2}", f.requests_per_second / row.requests_per_second));
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {:.0} | {} | {:.2} | {:.2} | {:.2} | {} | {:.3} | {:.0} |",
+            "| {} | {} | {} | {:.*} | {} | {:.2} | {:.2} | {:.2} | {} | {:.3} | {:.0} |",
             row.workload,
             row.connections,
             row.contestant,
+            if row.requests_per_second < 20.0 { 2 } else { 0 },
             row.requests_per_second,
             ratio,
             row.p50_ms,

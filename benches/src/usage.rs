@@ -1,6 +1,12 @@
 //! What a tree of processes used, from `/proc`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
@@ -21,6 +27,39 @@ pub(crate) fn of_tree(root: u32) -> Usage {
         wanted.extend(processes.iter().filter(|(_, p)| p.parent == id).map(|(id, _)| *id));
     }
     usage
+}
+
+/// Looks at a tree of processes while something is measured.
+pub(crate) struct Watch {
+    root: u32,
+    before: Usage,
+    peak: Arc<AtomicU64>,
+    done: Arc<AtomicBool>,
+    sampler: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(crate) fn start(root: u32) -> Self {
+        let (peak, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let sampler = std::thread::spawn({
+            let (peak, done) = (Arc::clone(&peak), Arc::clone(&done));
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    peak.fetch_max(of_tree(root).resident_bytes, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        });
+        Self { root, before: of_tree(root), peak, done, sampler }
+    }
+
+    /// The CPU time since the start, and the most memory that was seen.
+    pub(crate) fn stop(self) -> Result<Usage> {
+        let cpu_seconds = of_tree(self.root).cpu_seconds - self.before.cpu_seconds;
+        self.done.store(true, Ordering::Relaxed);
+        self.sampler.join().ok().context("the sampler panicked")?;
+        Ok(Usage { cpu_seconds, resident_bytes: self.peak.load(Ordering::Relaxed) })
+    }
 }
 
 struct Process {

@@ -2,8 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,7 +10,7 @@ use super::LARGE;
 use super::load;
 use super::protocol::{Operation, Protocol, RESOURCE, TOKEN};
 use super::server::Server;
-use crate::usage;
+use crate::usage::{self, Watch};
 
 /// Values that stream at the same time.
 const STREAMS: u64 = 20;
@@ -30,20 +28,10 @@ pub(crate) fn measure(server: &Server, keys: u64, value: &[u8]) -> Result<()> {
 }
 
 fn while_sampled<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<(u64, T)> {
-    let (peak, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let sampler = std::thread::spawn({
-        let (peak, done, id) = (Arc::clone(&peak), Arc::clone(&done), server.id());
-        move || {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(usage::of_tree(id).resident_bytes, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-    });
+    let watch = Watch::start(server.id());
     let worked = work();
-    done.store(true, Ordering::Relaxed);
-    sampler.join().ok().context("the sampler panicked")?;
-    Ok((peak.load(Ordering::Relaxed), worked?))
+    let used = watch.stop()?;
+    Ok((used.resident_bytes, worked?))
 }
 
 fn stream(server: &Server, operation: impl Fn(u64) -> Operation, value: &[u8]) -> Result<()> {

@@ -18,6 +18,7 @@ use load::Outcome;
 use protocol::{Operation, Protocol};
 use server::Server;
 pub(crate) use server::serve;
+pub(crate) use workload::spread;
 use workload::{Draw, Workload};
 
 /// Bytes of a usual value.
@@ -107,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Puts every key once.
 fn fill(server: &Server, keys: u64, value: &[u8]) -> Result<()> {
     let mut all = 0..keys;
-    let next = || all.next().map(|n| Operation::Put(workload::spread(n) % keys.max(1), SMALL));
+    let next = || all.next().map(|n| Operation::Put(spread(n) % keys.max(1), SMALL));
     let mut filled = load::run(&server.socket, server.protocol, 256, Duration::MAX, value, next)?;
     // The spreading misses some.
     let mut all = 0..keys;
@@ -194,5 +195,5 @@ fn table(rows: &[Row]) -> String {
 
 /// Bytes that do not compress, the same in every run.
 fn noise(bytes: usize) -> Vec<u8> {
-    (0..bytes as u64 / 8).flat_map(|n| workload::spread(n).to_le_bytes()).collect()
+    (0..bytes as u64 / 8).flat_map(|n| spread(n).to_le_bytes()).collect()
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{connection, fetch, full, get, raw, read, read_answer, request};
-use crate::setup::{Door, Runtime, Stand, answer, read_head};
+use crate::setup::{Door, Runtime, Stand, answer, hang_up, read_head};
 
 #[tokio::test]
 async fn one_connection_carries_many_requests() {
@@ -56,7 +56,7 @@ async fn a_target_arrives_byte_for_byte() {
         assert!(head.contains(&format!("host: {host}\r\n")), "{head}");
         answer(&mut runtime, "ok").await;
         assert_eq!(read_answer(&mut client).await.1, "ok");
-        drop(runtime);
+        hang_up(runtime).await;
     }
 }
 
@@ -177,7 +177,7 @@ async fn two_ways_to_say_how_long_a_body_is_do_not_smuggle_a_request() {
         assert_eq!(&body, b"8\r\n12345678\r\n0\r\n\r\n");
         answer(&mut runtime, "ok").await;
         assert_eq!(read_answer(&mut client).await.1, "ok");
-        drop(runtime);
+        hang_up(runtime).await;
     }
 }
 

