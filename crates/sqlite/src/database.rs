@@ -37,7 +37,7 @@ impl Options {
         Self { schema, readers: 4, queue: 1024, prepare: |_| Ok(()), policy: None, returns_pages: false }
     }
 
-    fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+    pub(crate) fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         (self.prepare)(connection)?;
         self.policy.map_or(Ok(()), |limits| policy::install(connection, &limits))
     }

@@ -17,6 +17,12 @@ pub(crate) struct Readers {
     limit: usize,
 }
 
+/// Nobody reads.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    _permits: OwnedSemaphorePermit,
+}
+
 impl fmt::Debug for Readers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Readers").field("free", &self.permits.available_permits()).finish_non_exhaustive()
@@ -69,6 +75,14 @@ impl Readers {
             drop(permits);
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Closes all connections, if none is in use, and keeps readers waiting for as long as the answer lives.
+    pub(crate) fn try_stop(&self) -> Option<Stopped> {
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        let permits = Arc::clone(&self.permits).try_acquire_many_owned(all).ok()?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Some(Stopped { _permits: permits })
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {

@@ -1,38 +1,58 @@
-//! Following a log: what comes after a position, in order. This is all that a replica needs to know of its
-//! primary, so that the two need not be on one machine.
+//! Following a log: what comes after a mark, in order. [`Upstream`] is all that a replica knows of its primary, so
+//! that the two need not be in one process, nor on one machine.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::Result;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::error::{HistoryError, Result};
 use super::format::{RecordHeader, SEGMENT_HEADER};
 use super::log::{Log, Part};
-use super::segment::{Place, Reader, Segment};
+use super::segment::{Entry, Place, Reader, Segment};
 
-/// A reader of a log that knows how far it is.
-pub struct Follower {
-    log: Arc<Log>,
-    position: u64,
-    /// The segment in which it is, and where the next record is.
-    place: Option<(Arc<Segment>, Reader, u64)>,
+/// A commit of one log, told from the commit that has the same position in another log, or in this one after it
+/// was put back to an older copy of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub position: u64,
+    pub sum: u64,
+}
+
+impl Mark {
+    fn of(log: [u8; 16], record: &RecordHeader) -> Self {
+        // Where SQLite's own log ended is by its running checksum different for every commit.
+        let mut bytes = log.to_vec();
+        for word in record.resume.salt.into_iter().chain(record.resume.sum) {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        Self { position: record.last, sum: xxh3_64_with_seed(&bytes, record.last) }
+    }
 }
 
 /// What comes next.
 pub enum Next {
     Change(Change),
+    /// The log does not know the mark, or not any more: the whole database, to begin with anew.
+    Whole(Change),
     /// Nothing for now.
     Nothing,
-    /// The log no longer reaches back to where this follower is: it has to begin with a whole copy.
-    Gone,
     /// The database is closed.
     Closed,
 }
 
+/// Where a replica gets changes.
+pub trait Upstream: Send {
+    /// What comes after `mark`, once there is something or `patience` is over. Without a mark, the whole database.
+    fn after(&mut self, mark: Option<Mark>, patience: Duration) -> Result<Next>;
+}
+
 /// Some commits, as one: every page that they changed, as it is after the last of them. Applied to the database
-/// at any position from `after` to `last`, it gives the database at `last`.
+/// at any position from `after` to that of `mark`, it gives the database at `mark`.
 pub struct Change {
     pub after: u64,
-    pub last: u64,
+    /// Of the last of them.
+    pub mark: Mark,
     /// When the last of them was committed.
     pub ms: u64,
     /// Pages of the database after it.
@@ -41,51 +61,24 @@ pub struct Change {
     directory: Vec<(u32, Place)>,
 }
 
-impl Follower {
-    pub(crate) fn new(log: Arc<Log>, position: u64) -> Self {
-        Self { log, position, place: None }
-    }
-
-    /// Of the last change that was given out.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// What comes after [`Follower::position`], once there is something or `timeout` is over.
-    pub fn next(&mut self, timeout: Duration) -> Result<Next> {
-        if !self.log.wait(self.position, timeout) {
-            return Ok(Next::Closed);
-        }
-        let Some(part) = self.log.locate(self.position + 1) else {
-            let is_behind = self.log.head().position > self.position;
-            return Ok(if is_behind { Next::Gone } else { Next::Nothing });
-        };
-        let Some(change) = self.read(&part)? else { return Ok(Next::Nothing) };
-        self.position = change.last;
-        Ok(Next::Change(change))
-    }
-
-    fn read(&mut self, part: &Part) -> Result<Option<Change>> {
-        let (reader, mut offset) = match self.place.take() {
-            Some((segment, reader, offset)) if Arc::ptr_eq(&segment, &part.segment) => (reader, offset),
-            _ => (Reader::open(&part.segment.path)?, SEGMENT_HEADER as u64),
-        };
-        while offset < part.summary.end {
-            let Some(entry) = reader.record(offset)? else { break };
-            let RecordHeader { first, last, ms, pages, length, .. } = entry.record;
-            offset += length;
-            if last > self.position {
-                let directory = reader.directory(&entry)?;
-                let again = reader.again()?;
-                self.place = Some((Arc::clone(&part.segment), reader, offset));
-                return Ok(Some(Change { after: first - 1, last, ms, pages, reader: again, directory }));
-            }
-        }
-        Ok(None)
-    }
-}
-
 impl Change {
+    /// The record at `entry` of a segment. Its directory is checked here, its pages when they are read.
+    fn open(reader: Reader, entry: &Entry) -> Result<Self> {
+        let RecordHeader { first, ms, pages, .. } = entry.record;
+        let directory = reader.directory(entry)?;
+        let mark = Mark::of(reader.header.log, &entry.record);
+        Ok(Self { after: first.saturating_sub(1), mark, ms, pages, reader, directory })
+    }
+
+    pub fn page_size(&self) -> u32 {
+        self.reader.header.page_size
+    }
+
+    /// Bytes of the changed pages.
+    pub fn size(&self) -> u64 {
+        self.directory.len() as u64 * u64::from(self.page_size())
+    }
+
     /// Calls `each` with every changed page.
     pub fn read(&mut self, mut each: impl FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {
         let mut bytes = Vec::new();
@@ -94,5 +87,88 @@ impl Change {
             each(page, &bytes)?;
         }
         Ok(())
+    }
+}
+
+/// Reads the log of a database that is open in this process.
+pub struct Follower {
+    log: Arc<Log>,
+    /// What was given out last, or found to be of this log.
+    at: Option<Mark>,
+    /// The segment in which it is, and where the next record is.
+    place: Option<(Arc<Segment>, Reader, u64)>,
+}
+
+impl Follower {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { log, at: None, place: None }
+    }
+
+    /// Whether a record, or a snapshot, ends at `mark`.
+    fn knows(&self, mark: Mark) -> Result<bool> {
+        let picture = self.log.picture();
+        let snapshot = picture.snapshots.into_iter().find(|part| part.summary.last == mark.position);
+        for part in self.log.locate(mark.position).into_iter().chain(snapshot) {
+            let reader = Reader::open(&part.segment.path)?;
+            for entry in reader.entries(part.summary.end)? {
+                if Mark::of(self.log.id, &entry.record) == mark {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn whole(&mut self) -> Result<Next> {
+        let picture = self.log.picture();
+        let part = picture.snapshots.last().ok_or(HistoryError::TooEarly)?;
+        let reader = Reader::open(&part.segment.path)?;
+        let entry = reader.entries(part.summary.end)?.pop();
+        let entry =
+            entry.ok_or_else(|| HistoryError::damaged(&part.segment.path, "the snapshot is empty"))?;
+        let change = Change { after: 0, ..Change::open(reader, &entry)? };
+        self.at = Some(change.mark);
+        self.place = None;
+        Ok(Next::Whole(change))
+    }
+
+    fn read(&mut self, part: &Part, position: u64) -> Result<Change> {
+        let (reader, mut offset) = match self.place.take() {
+            Some((segment, reader, offset)) if Arc::ptr_eq(&segment, &part.segment) => (reader, offset),
+            _ => (Reader::open(&part.segment.path)?, SEGMENT_HEADER as u64),
+        };
+        while offset < part.summary.end {
+            let Some(entry) = reader.record(offset)? else { break };
+            offset += entry.record.length;
+            if entry.record.last > position {
+                let change = Change::open(reader.again(), &entry)?;
+                self.place = Some((Arc::clone(&part.segment), reader, offset));
+                return Ok(change);
+            }
+        }
+        Err(HistoryError::damaged(&part.segment.path, format!("nothing comes after {position:x}")))
+    }
+}
+
+impl Upstream for Follower {
+    fn after(&mut self, mark: Option<Mark>, patience: Duration) -> Result<Next> {
+        let Some(mark) = mark else { return self.whole() };
+        if self.at != Some(mark) {
+            if !self.knows(mark)? {
+                return self.whole();
+            }
+            self.place = None;
+            self.at = Some(mark);
+        }
+        if !self.log.wait(mark.position, patience) {
+            return Ok(Next::Closed);
+        }
+        if self.log.head().position <= mark.position {
+            return Ok(Next::Nothing);
+        }
+        let Some(part) = self.log.locate(mark.position + 1) else { return self.whole() };
+        let change = self.read(&part, mark.position)?;
+        self.at = Some(change.mark);
+        Ok(Next::Change(change))
     }
 }

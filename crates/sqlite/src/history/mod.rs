@@ -17,6 +17,7 @@ mod options;
 mod output;
 mod pages;
 mod recorder;
+mod replica;
 mod restore;
 mod segment;
 mod stamp;
@@ -27,8 +28,9 @@ mod wal;
 use std::sync::Arc;
 
 pub use error::HistoryError;
-pub use follow::{Change, Follower, Next};
+pub use follow::{Change, Follower, Mark, Next, Upstream};
 pub use options::{HistoryOptions, Keep};
+pub use replica::{Replica, Seen};
 pub use restore::Restored;
 pub use view::Point;
 
@@ -120,9 +122,9 @@ impl History {
         })
     }
 
-    /// Gives out what comes after `position`.
-    pub fn follow(&self, position: u64) -> Follower {
-        Follower::new(Arc::clone(&self.log), position)
+    /// Gives out what the log has and what comes to it.
+    pub fn follow(&self) -> Follower {
+        Follower::new(Arc::clone(&self.log))
     }
 
     /// Merges, snapshots and drops what is due, at once instead of when there is time.

@@ -8,6 +8,10 @@ use super::error::Result;
 
 /// Bytes of the file header of which the schema cookie is one part.
 const COOKIE: std::ops::Range<usize> = 40..44;
+/// Bytes of the file header that SQLite keeps for later and does not look at.
+const SPARE: std::ops::Range<usize> = 72..92;
+/// What fits there.
+pub(crate) type Stamp = [u8; 20];
 /// SQLite locks bytes from here on, and so never uses the page that has them.
 const LOCK_BYTE: u64 = 1 << 30;
 
@@ -60,6 +64,18 @@ pub(crate) struct Overwrite<'a> {
     before: u32,
     /// Page 1 comes last: from then on the connection would take the schema for a new one.
     first: Option<Vec<u8>>,
+    stamp: Option<Stamp>,
+}
+
+/// What [`put_stamp`] or [`Overwrite::stamp`] left in page 1.
+pub(crate) fn stamp_of(page: &[u8]) -> Option<Stamp> {
+    page.get(SPARE)?.try_into().ok()
+}
+
+pub(crate) fn put_stamp(page: &mut [u8], stamp: &Stamp) {
+    if let Some(spare) = page.get_mut(SPARE) {
+        spare.copy_from_slice(stamp);
+    }
 }
 
 impl<'a> Overwrite<'a> {
@@ -67,7 +83,7 @@ impl<'a> Overwrite<'a> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let begun = (|| {
             let before = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-            Ok(Self { connection, page_size: page_size(connection)?, before, first: None })
+            Ok(Self { connection, page_size: page_size(connection)?, before, first: None, stamp: None })
         })();
         if begun.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
@@ -86,6 +102,11 @@ impl<'a> Overwrite<'a> {
         self.put(page, bytes)
     }
 
+    /// Leaves `stamp` in page 1.
+    pub(crate) fn stamp(&mut self, stamp: Stamp) {
+        self.stamp = Some(stamp);
+    }
+
     fn put(&self, page: u32, bytes: &[u8]) -> Result<()> {
         let mut statement =
             self.connection.prepare_cached("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")?;
@@ -96,6 +117,10 @@ impl<'a> Overwrite<'a> {
     /// Ends with a database of `pages` pages. `cookie` makes the schema cookie from the one that the database has
     /// and the one that the new page 1 brings: a connection that knows one must never meet it with another schema.
     pub(crate) fn commit(mut self, pages: u32, cookie: impl FnOnce(u32, u32) -> u32) -> Result<()> {
+        if let Some(stamp) = self.stamp {
+            let first = self.first.take().map_or_else(|| read_one(self.connection, 1), Ok)?;
+            put_stamp(self.first.insert(first), &stamp);
+        }
         if let Some(mut bytes) = self.first.take() {
             let old = read_one(self.connection, 1)?;
             let number = |bytes: &[u8]| u32::from_be_bytes([bytes[40], bytes[41], bytes[42], bytes[43]]);

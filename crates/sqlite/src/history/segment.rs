@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{HistoryError, Result};
@@ -64,7 +65,8 @@ pub(crate) struct Place {
 /// An open segment.
 pub(crate) struct Reader {
     path: PathBuf,
-    file: File,
+    /// Shared, as there may be very many who read the same segment.
+    file: Arc<File>,
     pub(crate) header: SegmentHeader,
     stored: Vec<u8>,
 }
@@ -82,13 +84,13 @@ impl Reader {
                 HistoryError::NewerFormat { path: path.to_owned(), found, known: VERSION }
             }
         })?;
-        Ok(Self { path: path.to_owned(), file, header, stored: Vec::new() })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), header, stored: Vec::new() })
     }
 
     /// The same segment once more, for somebody else.
-    pub(crate) fn again(&self) -> Result<Self> {
-        let file = self.file.try_clone().map_err(HistoryError::at(&self.path))?;
-        Ok(Self { path: self.path.clone(), file, header: self.header, stored: Vec::new() })
+    pub(crate) fn again(&self) -> Self {
+        let (path, file) = (self.path.clone(), Arc::clone(&self.file));
+        Self { path, file, header: self.header, stored: Vec::new() }
     }
 
     /// What the trailer says; `None` when the segment has none.

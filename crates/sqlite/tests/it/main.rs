@@ -5,4 +5,5 @@
 mod crash;
 mod gap;
 mod past;
+mod replica;
 mod support;
