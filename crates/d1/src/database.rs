@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use selvedge_base::SharedClock;
+use selvedge_sqlite::history::Seen;
 use selvedge_sqlite::{HistoryOptions, Keep, Options, Schema, WriteError};
 
 use crate::bookmark::Bookmarks;
 use crate::insights::{Insight, InsightQuery, Insights};
 use crate::plan::{Plans, Route, is_risky};
+use crate::replicas::{Copy, Replicas, Served};
 use crate::run::{Effects, Run, State, Stop, state};
 use crate::split::split;
 use crate::wait::{Begun, Places};
@@ -46,8 +48,11 @@ pub(crate) struct Shared {
     pub(crate) bookmarks: Bookmarks,
     /// Bytes of a page of the file.
     page_size: AtomicU64,
+    pub(crate) replicas: Replicas,
     /// Requests that read, or wait to.
     reading: Places,
+    /// Sessions that wait for a replica.
+    waiting: Places,
     /// Requests that the writer has run, in the order in which it ran them.
     ran: AtomicU64,
     /// Of the writer's connection, which keeps it also when an insert is undone.
@@ -96,13 +101,16 @@ impl Database {
             selvedge_sqlite::Database::open(path, options)?
         };
         let bookmarks = Bookmarks::new(database.history(), &**clock);
+        let replicas = Replicas::new(path.with_file_name("replicas"), options, Arc::clone(clock));
         let shared = Shared {
             plans: Plans::default(),
             insights: Insights::new(),
             limits,
             bookmarks,
             page_size: AtomicU64::new(0),
+            replicas,
             reading: Places::default(),
+            waiting: Places::default(),
             ran: AtomicU64::new(0),
             last_row_id: AtomicI64::new(0),
             committed: Mutex::new(Committed::default()),
@@ -155,38 +163,39 @@ impl Database {
     /// was written is on the disk.
     ///
     /// `session` is the token of the session that asks: `first-primary`, `first-unconstrained` or a bookmark.
-    /// There is one copy of the database, so any of them is satisfied; the answer carries a bookmark if it was
-    /// given and is not blank.
+    /// Without one, and for whatever writes, the primary answers. A session's read may come from a replica:
+    /// from any, as it is, for `first-unconstrained`; from one that has the bookmark, once it does, for a bookmark.
+    /// The answer carries a bookmark if a token was given and is not blank.
     pub async fn query(
         &self,
         statements: Vec<Statement>,
         format: Format,
         session: Option<&str>,
     ) -> Result<Answer, QueryError> {
-        let in_session = session.is_some_and(|token| !token.trim().is_empty());
-        let route = self.shared.plans.route(&statements);
-        let until = Instant::now() + self.shared.limits.request_time;
+        let Shared { bookmarks, replicas, limits, plans, .. } = &*self.shared;
+        let token = session.filter(|token| !token.trim().is_empty());
+        let route = plans.route(&statements);
+        let until = Instant::now() + limits.request_time;
         let request = Arc::new(Request { statements, format, until });
+        if let (Some(token), false) = (token, route == Route::Writer)
+            && let Some(answer) = self.read_replica(token, route, &request).await?
+        {
+            return Ok(answer);
+        }
         // A read sees at least what was committed before it began.
         let commits = self.shared.committed().commits;
-        let read = match route {
-            Route::Writer => Err(Stop::NeedsWriter),
-            Route::Apart | Route::Here => {
-                let _place = self.shared.reading.enter(self.shared.limits.queue)?;
-                if route == Route::Here {
-                    self.read_here(&request).await
-                } else {
-                    self.read_apart(&request).await
-                }
-            }
+        let read = if route == Route::Writer {
+            Err(Stop::NeedsWriter)
+        } else {
+            let primary = Copy::Primary(self.database.clone(), replicas.primary());
+            self.read(&primary, route, &request).await.map(|(outcomes, _)| outcomes)
         };
-        let bookmarks = &self.shared.bookmarks;
         let (outcomes, bookmark) = match read {
-            Ok(outcomes) => (outcomes, in_session.then(|| bookmarks.after_read(commits))),
+            Ok(outcomes) => (outcomes, token.map(|_| bookmarks.after_read(commits))),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::NeedsWriter) => {
                 let (outcomes, committed) = self.write(&request).await?;
-                (outcomes, in_session.then(|| bookmarks.after_write(committed.commits)))
+                (outcomes, token.map(|_| bookmarks.after_write(committed.commits)))
             }
         };
         Ok(Answer { outcomes, bookmark })
@@ -203,34 +212,78 @@ impl Database {
         self.shared.insights.top(wanted)
     }
 
-    async fn read_here(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+    /// `None` when the primary is to answer.
+    async fn read_replica(
+        &self,
+        token: &str,
+        route: Route,
+        request: &Arc<Request>,
+    ) -> Result<Option<Answer>, QueryError> {
+        let Shared { bookmarks, replicas, .. } = &*self.shared;
+        let position = |bookmark: &str| bookmarks.position(bookmark);
+        let place = self.shared.waiting.enter(self.shared.limits.queue)?;
+        let chosen = replicas.choose(token, position, self.database.history(), request.until).await;
+        drop(place);
+        let Some(chosen) = chosen else { return Ok(None) };
+        match self.read(&Copy::Replica(chosen.clone()), route, request).await {
+            Ok((outcomes, position)) => Ok(Some(Answer { outcomes, bookmark: Some(bookmarks.at(position)) })),
+            Err(Stop::Failed(error)) if error.is_of_the_copy() => {
+                chosen.distrust();
+                Ok(None)
+            }
+            Err(Stop::Failed(error)) => Err(error),
+            // It writes after all, or the replica does not know yet what it is about.
+            Err(Stop::NeedsWriter) => Ok(None),
+        }
+    }
+
+    /// What `copy` answers, and, of a replica, the position that it had.
+    async fn read(
+        &self,
+        copy: &Copy,
+        route: Route,
+        request: &Arc<Request>,
+    ) -> Result<(Vec<Outcome>, u64), Stop> {
+        let _place = self.shared.reading.enter(self.shared.limits.queue)?;
+        if route == Route::Here {
+            self.read_here(copy, request).await
+        } else {
+            self.read_apart(copy, request).await
+        }
+    }
+
+    async fn read_here(&self, copy: &Copy, request: &Arc<Request>) -> Result<(Vec<Outcome>, u64), Stop> {
         let begun = Begun::default();
         let here = |reader: &Connection| {
             begun.set();
             let until = Instant::now() + HERE;
-            self.shared.read(reader, request, until.min(request.until))
+            self.shared.read(reader, request, until.min(request.until), copy.served())
         };
-        let read = begun.in_time(request.until, self.database.read(here)).await?.map_err(QueryError::from)?;
-        if matches!(read, Err(Stop::Failed(QueryError::Timeout))) && Instant::now() < request.until {
+        let read = begun.in_time(request.until, copy.read(here)).await?.map_err(QueryError::from)?;
+        let Seen { value, position } = read.ok_or(Stop::NeedsWriter)?;
+        if matches!(value, Err(Stop::Failed(QueryError::Timeout))) && Instant::now() < request.until {
             self.shared.plans.found_slow(&request.statements, true);
-            return self.read_apart(request).await;
+            return self.read_apart(copy, request).await;
         }
-        read
+        Ok((value?, position))
     }
 
-    async fn read_apart(&self, request: &Arc<Request>) -> Result<Vec<Outcome>, Stop> {
+    async fn read_apart(&self, copy: &Copy, request: &Arc<Request>) -> Result<(Vec<Outcome>, u64), Stop> {
         let begun = Begun::default();
         let job = {
             let (shared, request, begun) = (Arc::clone(&self.shared), Arc::clone(request), begun.clone());
+            let served = copy.served();
             move |reader: &Connection| {
                 begun.set();
                 let started = Instant::now();
-                let read = shared.read(reader, &request, request.until);
+                let read = shared.read(reader, &request, request.until, served);
                 shared.plans.found_slow(&request.statements, started.elapsed() > HERE / 2);
                 read
             }
         };
-        begun.in_time(request.until, self.database.read_long(job)).await?.map_err(QueryError::from)?
+        let read = begun.in_time(request.until, copy.read_long(job)).await?.map_err(QueryError::from)?;
+        let Seen { value, position } = read.ok_or(Stop::NeedsWriter)?;
+        Ok((value?, position))
     }
 
     async fn write(&self, request: &Arc<Request>) -> Result<(Vec<Outcome>, Committed), QueryError> {
@@ -285,21 +338,33 @@ impl Database {
 
 impl Shared {
     /// Runs a request on a reader. Of several statements all see the same state.
-    fn read(&self, reader: &Connection, request: &Request, until: Instant) -> Result<Vec<Outcome>, Stop> {
+    fn read(
+        &self,
+        reader: &Connection,
+        request: &Request,
+        until: Instant,
+        served: Served,
+    ) -> Result<Vec<Outcome>, Stop> {
         if Instant::now() >= request.until {
             return Err(QueryError::QueuedTooLong.into());
         }
+        let last_row_id = self.last_row_id.load(Ordering::Relaxed);
+        let page_size = self.page_size.load(Ordering::Relaxed);
+        let known = if served.primary {
+            State { last_row_id, ..self.committed().state }
+        } else {
+            // How large the primary is says nothing about the copy.
+            State { last_row_id, ..state(reader, page_size).map_err(QueryError::from_sqlite)? }
+        };
         let run = Run {
             connection: reader,
             plans: &self.plans,
             insights: &self.insights,
-            reader: Some(State {
-                last_row_id: self.last_row_id.load(Ordering::Relaxed),
-                ..self.committed().state
-            }),
+            reader: Some(known),
+            served,
             format: request.format,
             answer_size: self.limits.answer_size,
-            page_size: self.page_size.load(Ordering::Relaxed),
+            page_size,
             until,
             effects: Effects::default(),
             known: Cell::new(None),
@@ -358,6 +423,7 @@ impl Shared {
             plans: &self.plans,
             insights: &self.insights,
             reader: None,
+            served: self.replicas.primary(),
             format,
             answer_size: self.limits.answer_size,
             page_size: self.page_size.load(Ordering::Relaxed),

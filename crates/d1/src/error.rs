@@ -15,6 +15,10 @@ pub enum Error {
     Exists { id: String },
     #[error("the D1 database cannot be opened: the task that opened it was stopped")]
     Stopped,
+    #[error("the D1 database was opened without a history, which replicas follow: restart the node")]
+    NoHistoryYet,
+    #[error("the D1 database's replicas cannot be started")]
+    Replicas(#[source] Box<crate::TravelError>),
 }
 
 /// Why a request failed. Nothing of it is in the database. `Display` gives Cloudflare's text, to the letter:
@@ -91,6 +95,19 @@ impl QueryError {
                 ))
             }
             error => Self::Storage(error),
+        }
+    }
+
+    /// It is about the file that was read, not about what was asked of it.
+    pub(crate) fn is_of_the_copy(&self) -> bool {
+        match self {
+            Self::Storage(_) => true,
+            // A virtual table of the user's may be what is malformed.
+            Self::Sql(text) => {
+                let is_damage = ["SQLITE_CORRUPT", "SQLITE_NOTADB"].iter().any(|code| text.contains(code));
+                is_damage && !text.contains("SQLITE_CORRUPT_VTAB")
+            }
+            _ => false,
         }
     }
 

@@ -9,6 +9,7 @@ use selvedge_sqlite::policy::{self, Counts, Seen};
 
 use crate::insights::Insights;
 use crate::plan::{Known, Plan, Plans};
+use crate::replicas::Served;
 use crate::split::split;
 use crate::{Format, Meta, Outcome, Param, QueryError, Statement, Timings, rows};
 
@@ -55,6 +56,7 @@ pub(crate) struct Run<'a> {
     pub(crate) insights: &'a Insights,
     /// `None` on the writer, which asks its connection.
     pub(crate) reader: Option<State>,
+    pub(crate) served: Served,
     pub(crate) format: Format,
     pub(crate) answer_size: usize,
     /// Bytes of a page of the database.
@@ -133,8 +135,9 @@ impl Run<'_> {
         }
         let duration = started.elapsed().as_secs_f64() * 1000.0;
         let meta = Meta {
-            served_by: "selvedge",
-            served_by_primary: true,
+            served_by: self.served.by,
+            served_by_region: self.served.region,
+            served_by_primary: self.served.primary,
             total_attempts: 1,
             timings: Timings { sql_duration_ms: duration },
             duration,
@@ -198,7 +201,12 @@ impl Run<'_> {
         let (rows, counts, plan) = policy::as_user(self.until, || match plan {
             Some(plan) if plan.on_writer && self.reader.is_some() => Err(Stop::NeedsWriter),
             Some(plan) => {
-                let mut prepared = self.connection.prepare_cached(sql).map_err(refused)?;
+                let mut prepared = match self.connection.prepare_cached(sql) {
+                    Ok(prepared) => prepared,
+                    // What the plan is of may not have come to a replica yet.
+                    Err(_) if !self.served.primary => return Err(Stop::NeedsWriter),
+                    Err(error) => return Err(refused(error).into()),
+                };
                 self.effects.expect(&plan);
                 let (rows, counts) = self.checked_step(&mut prepared, params, &plan)?;
                 Ok((rows, counts, plan))

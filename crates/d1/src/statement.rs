@@ -79,6 +79,9 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Meta {
     pub served_by: &'static str,
+    /// Of a database that has replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_by_region: Option<&'static str>,
     pub served_by_primary: bool,
     pub total_attempts: u32,
     pub timings: Timings,

@@ -16,6 +16,8 @@ pub struct Store {
     limits: Limits,
     /// For databases that have limits of their own.
     own_limits: Arc<std::sync::Mutex<HashMap<String, Limits>>>,
+    /// For databases that are not kept as usual.
+    own_settings: Arc<std::sync::Mutex<HashMap<String, Settings>>>,
     databases: Arc<Mutex<HashMap<String, Database>>>,
 }
 
@@ -36,6 +38,7 @@ impl Store {
             clock,
             limits,
             own_limits: Arc::default(),
+            own_settings: Arc::default(),
             databases: Arc::default(),
         })
     }
@@ -74,6 +77,19 @@ impl Store {
         self.own_limits.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), limits);
     }
 
+    /// Keeps the database of that id as `settings` say, from when it is next opened; the replicas at once.
+    pub async fn configure(&self, id: &str, settings: Settings) -> Result<()> {
+        let databases = self.databases.lock().await;
+        self.own_settings.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), settings);
+        match databases.get(id) {
+            Some(open) if settings.replication.replicas > 0 && open.storage().history().is_none() => {
+                Err(Error::NoHistoryYet)
+            }
+            Some(open) => start_replicas(open.clone(), settings).await,
+            None => Ok(()),
+        }
+    }
+
     fn limits_of(&self, id: &str) -> Limits {
         let own = self.own_limits.lock().unwrap_or_else(PoisonError::into_inner);
         own.get(id).copied().unwrap_or(self.limits)
@@ -83,7 +99,10 @@ impl Store {
     /// is no longer there, so nobody may hold one.
     pub async fn delete(&self, id: &str) -> Result<()> {
         let mut databases = self.databases.lock().await;
-        drop(databases.remove(id));
+        if let Some(database) = databases.remove(id) {
+            let ending = tokio::task::spawn_blocking(move || database.end_replicas());
+            ending.await.map_err(|_| Error::Stopped)?;
+        }
         let path = self.directory.join(path_component(id));
         match tokio::fs::remove_dir_all(&path).await {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -95,7 +114,8 @@ impl Store {
 
     /// The database of that id, created when it is not there yet. Asking again gives the same one.
     pub async fn database(&self, id: &str) -> Result<Database> {
-        self.database_with(id, Settings::default()).await
+        let own = self.own_settings.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
+        self.database_with(id, own.unwrap_or_default()).await
     }
 
     /// As [`Store::database`], kept as `settings` say. One that is open already stays as it is.
@@ -109,7 +129,13 @@ impl Store {
         let opening = tokio::task::spawn_blocking(move || Database::open(&path, &clock, limits, &settings));
         let database = opening.await.map_err(|_| Error::Stopped)??;
         database.begin().await?;
+        start_replicas(database.clone(), settings).await?;
         databases.insert(id.to_owned(), database.clone());
         Ok(database)
     }
+}
+
+async fn start_replicas(database: Database, settings: Settings) -> Result<()> {
+    let starting = tokio::task::spawn_blocking(move || database.replicate(settings.replication));
+    starting.await.map_err(|_| Error::Stopped)?.map_err(|error| Error::Replicas(Box::new(error)))
 }

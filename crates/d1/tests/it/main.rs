@@ -6,6 +6,7 @@ mod hostile;
 mod interleaving;
 mod migrations;
 mod queries;
+mod sessions;
 mod support;
 mod transactions;
 mod travel;

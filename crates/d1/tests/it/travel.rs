@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use selvedge_base::{ManualClock, Millis, SharedClock};
 use selvedge_d1::{Database, Format, Limits, Settings, Statement, Store, Target, TravelError};
@@ -122,7 +121,7 @@ async fn a_database_may_keep_no_history() {
     let directory = tempfile::tempdir().unwrap();
     let store =
         Store::open(directory.path(), selvedge_base::SystemClock::shared(), Limits::default()).unwrap();
-    let settings = Settings { history: false, retention: Duration::ZERO };
+    let settings = Settings { history: false, ..Settings::default() };
     let db = store.database_with("shop", settings).await.unwrap();
     let (_, first) = ask(&db, "CREATE TABLE t (n)", "first-primary").await;
     let (_, second) = ask(&db, "INSERT INTO t VALUES (1)", &first).await;
