@@ -106,9 +106,10 @@ impl Storage {
         }
         for database in &worker.d1_databases {
             let id = &database.id;
+            let failed = |source| StorageError::D1 { id: id.clone(), source };
             self.d1.limit(id, d1_limits(&database.settings));
-            let open = self.d1.database(id).await;
-            let open = open.map_err(|source| StorageError::D1 { id: id.clone(), source })?;
+            self.d1.configure(id, d1_settings(&database.settings)).await.map_err(failed)?;
+            let open = self.d1.database(id).await.map_err(failed)?;
             self.registry.insert(resource_name(ResourceName::D1, id), Resource::D1(open));
             self.catalog.name_resource(ResourceKind::D1, id, &database.name).await?;
         }
@@ -161,6 +162,18 @@ fn d1_limits(settings: &D1Settings) -> selvedge_d1::Limits {
     limits.request_time =
         settings.request_seconds.map_or(limits.request_time, |s| Duration::from_secs(s.into()));
     limits
+}
+
+fn d1_settings(settings: &D1Settings) -> selvedge_d1::Settings {
+    selvedge_d1::Settings {
+        history: settings.history,
+        retention: Duration::from_hours(24 * u64::from(settings.retention_days)),
+        replication: selvedge_d1::Replication {
+            replicas: usize::try_from(settings.replicas).unwrap_or(0),
+            lag: Duration::from_millis(settings.replica_lag_ms.into()),
+            ..selvedge_d1::Replication::default()
+        },
+    }
 }
 
 /// An empty directory for files on their way in, on the disk of the data.

@@ -227,3 +227,69 @@ fn a_database_has_the_limits_that_it_is_given_and_otherwise_cloudflares() {
     let wrong = with("[d1.DB]\ncolumns = 5000\n").load().unwrap_err();
     assert!(format!("{wrong:?}").contains("`d1.DB.columns` cannot be 5000"), "{wrong:?}");
 }
+
+#[test]
+fn a_database_keeps_a_history_and_has_replicas_as_it_is_told() {
+    let with = |settings| Fixture::new(&[("wrangler.toml", WITH_D1), ("selvedge.toml", settings)]);
+    let fixture = with("[d1.DB]\nreplicas = 2\nreplica_lag_ms = 500\nretention_days = 7\n");
+    let expected =
+        D1Settings { replicas: 2, replica_lag_ms: 500, retention_days: 7, ..D1Settings::default() };
+    assert_eq!(fixture.worker().d1_databases[0].settings, expected);
+    assert!(expected.history);
+    let fixture = with("[d1.DB]\nhistory = false\n");
+    assert_eq!(
+        fixture.worker().d1_databases[0].settings,
+        D1Settings { history: false, ..D1Settings::default() }
+    );
+    let fixture = with(
+        r#"
+[d1.DB]
+history = false
+replicas = 2
+retention_days = "30d"
+"#,
+    );
+    assert_snapshot!(fixture.report(), @r#"
+    warning: `d1.DB.retention_days` has no effect
+     --> /app/selvedge.toml:5:1
+      |
+    5 | retention_days = "30d"
+      | ^^^^^^^^^^^^^^ the database keeps no history
+      |
+      = help: remove it, or `history = false`
+
+    error: `d1.DB.replicas` needs the history
+     --> /app/selvedge.toml:4:12
+      |
+    4 | replicas = 2
+      |            ^ a replica follows the history, and the database keeps none
+      |
+      = help: remove `history = false`, or set `replicas = 0`
+
+    error: `d1.DB.retention_days` has the wrong type
+     --> /app/selvedge.toml:5:18
+      |
+    5 | retention_days = "30d"
+      |                  ^^^^^ expected a number, found a string
+    "#);
+    let fixture = with(
+        "
+[d1.DB]
+replicas = 9
+replica_lag_ms = 60000
+",
+    );
+    assert_snapshot!(fixture.report(), @"
+    error: `d1.DB.replicas` cannot be 9
+     --> /app/selvedge.toml:3:12
+      |
+    3 | replicas = 9
+      |            ^ expected a whole number from 0 to 8
+
+    error: `d1.DB.replica_lag_ms` cannot be 60000
+     --> /app/selvedge.toml:4:18
+      |
+    4 | replica_lag_ms = 60000
+      |                  ^^^^^ expected a whole number from 0 to 10000
+    ");
+}
