@@ -11,6 +11,7 @@ mod orms;
 mod platform;
 mod reload;
 mod s3;
+mod sessions;
 mod support;
 mod tidy;
 mod tools;

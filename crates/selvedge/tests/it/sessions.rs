@@ -1,0 +1,95 @@
+//! D1 sessions on read replicas, through the runtime's own binding.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Client, Node, Project, client, run_apart};
+
+struct Answer {
+    sum: i64,
+    served_by: String,
+    primary: bool,
+    bookmark: Option<String>,
+}
+
+impl Client {
+    async fn ask(&self, path: &str) -> Answer {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        let answer: Value = reply.json();
+        let meta = &answer["meta"];
+        let primary = meta["served_by_primary"].as_bool().unwrap();
+        assert_eq!(meta["served_by_region"], "LOCAL", "{answer}");
+        Answer {
+            sum: answer["sum"].as_i64().unwrap_or_default(),
+            served_by: meta["served_by"].as_str().unwrap().to_owned(),
+            primary,
+            bookmark: answer["bookmark"].as_str().map(str::to_owned),
+        }
+    }
+}
+
+/// Asks until a replica answers.
+async fn replicated(node: &Node, sum: i64) -> Answer {
+    loop {
+        let answer = node.ask("/sum?session=first-unconstrained").await;
+        if !answer.primary && answer.sum == sum {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn pass_ten_seconds(project: &Project) {
+    let (code, _, talk) = run_apart(project.path(), &["clock", "advance", "10"]).await;
+    assert_eq!(code, Some(0), "{talk}");
+}
+
+#[tokio::test]
+async fn a_session_reads_from_a_replica_what_it_may() {
+    let project = Project::copy("fixtures/workers/sessions");
+    let mut node = project.dev(&[]).await;
+    node.get("/setup").await;
+    assert!(node.ask("/add?n=1").await.primary);
+    pass_ten_seconds(&project).await;
+    let one = replicated(&node, 1).await;
+    assert_eq!(one.served_by, "selvedge-replica-1");
+
+    // From here on the replica has one entry and the primary two, until time is told to pass.
+    let two = node.ask("/add?n=2&session=first-unconstrained").await;
+    assert!(two.primary && two.bookmark > one.bookmark, "a write is the primary's");
+    for free in ["/sum?session=first-unconstrained", "/sum?session=", "/batch?session="] {
+        let old = node.ask(free).await;
+        assert_eq!((old.sum, old.primary, old.bookmark), (1, false, one.bookmark.clone()), "{free}");
+    }
+    for strict in ["/sum", "/sum?session=first-primary", "/batch?session=first-primary"] {
+        let new = node.ask(strict).await;
+        assert_eq!((new.sum, new.primary), (3, true), "{strict}");
+        assert_eq!(new.bookmark, strict.contains("session").then(|| two.bookmark.clone()).flatten());
+    }
+    let bookmark = two.bookmark.unwrap();
+    let (waits, path) = (client(node.address()), format!("/sum?session={bookmark}"));
+    let waits = tokio::spawn(async move { waits.ask(&path).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waits.is_finished(), "the replica does not have the bookmark");
+    pass_ten_seconds(&project).await;
+    let own = waits.await.unwrap();
+    assert_eq!((own.sum, own.primary, own.bookmark), (3, false, Some(bookmark)));
+
+    // More of them and without a lag, by a reload.
+    project.write("selvedge.toml", "[d1.DB]\nreplicas = 2\n");
+    node.said("Reloaded").await;
+    for n in 4..10 {
+        let own = node.ask(&format!("/own?n={n}&session=first-primary")).await;
+        assert_eq!(
+            (own.sum, own.primary),
+            ((4..=n).sum::<i64>() + 3, false),
+            "a session reads what it wrote"
+        );
+    }
+    node.kill().await;
+    let node = project.dev(&[]).await;
+    assert_eq!(replicated(&node, 42).await.bookmark, node.ask("/sum?session=first-primary").await.bookmark);
+    node.stop().await;
+}
