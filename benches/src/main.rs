@@ -11,6 +11,7 @@
 
 mod contestant;
 mod d1_direct;
+mod d1_replicas;
 mod kv_direct;
 mod load;
 mod report;
@@ -71,6 +72,8 @@ enum Part {
     /// What `kv-direct` starts.
     #[command(hide = true)]
     KvServe { directory: PathBuf, socket: PathBuf },
+    /// What D1's read replicas cost the writer, and how far behind they are.
+    D1Replicas(d1_replicas::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
     match &arguments.part {
         Some(Part::KvDirect(arguments)) => kv_direct::run(arguments),
         Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
+        Some(Part::D1Replicas(arguments)) => d1_replicas::run(arguments),
         Some(Part::S3(arguments)) => runtime()?.block_on(s3::run(arguments)),
         None => runtime()?.block_on(compare(arguments)),
     }
