@@ -83,6 +83,7 @@ fn print(kept: Kept, writers: usize, found: &Measured, base: f64) {
     let name = match kept {
         Kept::WithoutHistory => "no history".to_owned(),
         Kept::WithReplicas(0) => "history".to_owned(),
+        Kept::WithReplicas(1) => "1 replica".to_owned(),
         Kept::WithReplicas(n) => format!("{n} replicas"),
     };
     let ms = |histogram: &Histogram<u64>, quantile| {

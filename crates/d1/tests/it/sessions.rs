@@ -48,9 +48,12 @@ fn by(answer: &Answer) -> (&'static str, bool) {
 /// All replicas have what the primary has.
 async fn settled(database: &Database) {
     let now = database.bookmark().unwrap();
-    while database.replicas().iter().any(|replica| replica.bookmark.as_ref() != Some(&now)) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let looking = async {
+        while database.replicas().iter().any(|replica| replica.bookmark.as_ref() != Some(&now)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looking).await.expect("replicas follow");
 }
 
 /// What a client keeps between requests.

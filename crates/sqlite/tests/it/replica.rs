@@ -37,10 +37,16 @@ impl Open {
     }
 }
 
+/// What does not happen in this time will not.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 async fn until(done: impl Fn() -> bool) {
-    while !done() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let looking = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.expect("it happens");
 }
 
 /// Nothing ever comes, so that a copy shows what it has.
@@ -181,12 +187,13 @@ async fn a_copy_that_cannot_go_on_starts_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_a_future_that_did_not_happen_starts_over() {
     let mut open = open();
-    open.run("INSERT INTO t (v) VALUES ('common')").await;
+    open.run(GROW).await;
     open.reopen();
     let backup = tempfile::tempdir().unwrap();
     crate::crash::copy(open.directory.path(), backup.path());
     let replica = open.replica(Duration::ZERO);
-    open.run("INSERT INTO t (v) VALUES ('lost')").await;
+    // In a page that nothing else changes.
+    open.run("UPDATE t SET v = 'lost' WHERE id = 5").await;
     open.settled(&replica).await;
     let had = replica.position();
     drop(replica);
