@@ -1,5 +1,6 @@
 //! `d1/database`: databases, queries, exports, imports and migrations.
 
+mod transactions;
 mod travel;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use selvedge_base::random_hex;
 use selvedge_catalog::ResourceKind;
-use selvedge_d1::{Answer, Database, ExportOptions, Format, MigrateError, Param, QueryError, Statement};
+use selvedge_d1::{Database, ExportOptions, Format, MigrateError, Param, QueryError, Statement};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -34,15 +35,23 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
             if (&method, rest) == (&Method::DELETE, &[]) {
                 return delete(api, &id).await;
             }
+            if (&method, rest) == (&Method::POST, &["selvedge", "check"]) {
+                // Also one that cannot be opened.
+                return success(api.d1.check(&id, call.query("repair").is_some()).await?);
+            }
             let database = api.d1.database(&id).await.map_err(|error| Refused::internal(&error))?;
             match (&method, rest) {
-                (&Method::GET, []) => info(&database, &id, &name).await,
+                (&Method::GET, []) => info(api, &database, &id, &name).await,
                 (&Method::POST, ["query"]) => query(&database, &mut call, Format::Objects).await,
                 (&Method::POST, ["raw"]) => query(&database, &mut call, Format::RowsAndColumns).await,
                 (&Method::GET, ["selvedge", "export"]) => Ok(export(&database, &call)),
                 (&Method::PUT, ["selvedge", "import"]) => import(&database, &mut call).await,
                 (&Method::GET, ["time_travel", "bookmark"]) => travel::bookmark(&database, &call).await,
                 (&Method::POST, ["time_travel", "restore"]) => travel::restore(&database, &call).await,
+                (&Method::POST, ["time_travel", "fork"]) => travel::fork(api, &id, &mut call).await,
+                (_, ["selvedge", "transactions", rest @ ..]) => {
+                    transactions::answer(api, &id, &database, &mut call, rest).await
+                }
                 (&Method::GET, ["selvedge", "insights"]) => travel::insights(&database, &call),
                 (&Method::POST, ["selvedge", "migrate"]) => migrate(&database, &mut call).await,
                 _ => Err(Refused::no_route()),
@@ -59,7 +68,8 @@ impl From<QueryError> for Refused {
                 tracing::error!(error = %selvedge_base::on_one_line(source), "a D1 database failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, 7500, error.to_string())
             }
-            QueryError::Overloaded | QueryError::QueuedTooLong => {
+            QueryError::NoSuchTransaction => Self::new(StatusCode::NOT_FOUND, 7404, error.to_string()),
+            QueryError::Overloaded | QueryError::QueuedTooLong | QueryError::TooManyTransactions => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, 7500, error.to_string())
             }
             _ => Self::new(StatusCode::BAD_REQUEST, 7500, error.to_string()),
@@ -78,6 +88,14 @@ struct Row<'a> {
     uuid: &'a str,
     name: &'a str,
     version: &'static str,
+    created_at: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    fn of(api: &Api, uuid: &'a str, name: &'a str) -> Self {
+        let created_at = api.d1.created(uuid).map(selvedge_base::Millis::iso);
+        Self { uuid, name, version: "production", created_at }
+    }
 }
 
 async fn named(api: &Api) -> Result<Vec<(String, String)>, Refused> {
@@ -89,7 +107,7 @@ async fn list(api: &Api, call: &Call) -> Outcome {
     if let Some(name) = call.query("name") {
         all.retain(|(_, found)| *found == name);
     }
-    let rows: Vec<_> = all.iter().map(|(uuid, name)| Row { uuid, name, version: "production" }).collect();
+    let rows: Vec<_> = all.iter().map(|(uuid, name)| Row::of(api, uuid, name)).collect();
     paged(&rows, call.number("page", 1)?, call.number("per_page", 10)?)
 }
 
@@ -107,19 +125,27 @@ async fn create(api: &Api, call: &mut Call) -> Outcome {
     if let Some(id) = uuid {
         return made(api, &id, &name).await;
     }
-    if named(api).await?.iter().any(|(_, taken)| *taken == name) {
+    check_free(api, &name).await?;
+    made(api, &new_id(api), &name).await
+}
+
+async fn check_free(api: &Api, name: &str) -> Result<(), Refused> {
+    if named(api).await?.iter().any(|(_, taken)| taken == name) {
         let message = format!("A database with that name already exists: {name}");
         return Err(Refused::new(StatusCode::BAD_REQUEST, 7502, message));
     }
+    Ok(())
+}
+
+fn new_id(api: &Api) -> String {
     let hex = random_hex(&*api.clock, 16);
-    let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
-    made(api, &id, &name).await
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 async fn made(api: &Api, id: &str, name: &str) -> Outcome {
     api.d1.database(id).await.map_err(|error| Refused::internal(&error))?;
     api.catalog.name_resource(ResourceKind::D1, id, name).await?;
-    success(Row { uuid: id, name, version: "production" })
+    success(Row::of(api, id, name))
 }
 
 /// The id and the name of the database that `which` is either of.
@@ -139,7 +165,7 @@ async fn delete(api: &Api, id: &str) -> Outcome {
     success(json!({}))
 }
 
-async fn info(database: &Database, id: &str, name: &str) -> Outcome {
+async fn info(api: &Api, database: &Database, id: &str, name: &str) -> Outcome {
     let count = "SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let answer = database.query(vec![Statement::new(count)], Format::Objects, None).await?;
     let outcome = answer.outcomes.first();
@@ -147,6 +173,7 @@ async fn info(database: &Database, id: &str, name: &str) -> Outcome {
     success(json!({
         "uuid": id,
         "name": name,
+        "created_at": api.d1.created(id).map(selvedge_base::Millis::iso),
         "version": "production",
         "num_tables": tables.map_or(Value::Null, |rows| rows[0]["n"].clone()),
         "file_size": outcome.map(|outcome| outcome.meta.size_after),
@@ -170,14 +197,17 @@ enum Queries {
 
 /// A text of several statements gives an element for each, as Cloudflare's does.
 async fn query(database: &Database, call: &mut Call, format: Format) -> Outcome {
-    let statements = match call.json().await? {
+    answered(database.query(statements(call).await?, format, None).await?.outcomes)
+}
+
+async fn statements(call: &mut Call) -> Result<Vec<Statement>, Refused> {
+    Ok(match call.json().await? {
         Queries::Batch { batch } => batch.into_iter().map(statement).collect::<Result<Vec<_>, _>>()?,
         Queries::One(one) if one.params.is_empty() => {
             selvedge_d1::split(&one.sql).into_iter().map(|piece| Statement::new(piece.sql)).collect()
         }
         Queries::One(one) => vec![statement(one)?],
-    };
-    answered(database.query(statements, format, None).await?)
+    })
 }
 
 fn statement(query: Query) -> Result<Statement, Refused> {
@@ -196,7 +226,7 @@ fn statement(query: Query) -> Result<Statement, Refused> {
     Ok(Statement { sql: query.sql, params: params.collect::<Result<_, _>>()? })
 }
 
-fn answered(answer: Answer) -> Outcome {
+fn answered(outcomes: Vec<selvedge_d1::Outcome>) -> Outcome {
     #[derive(Serialize)]
     struct One {
         results: Box<RawValue>,
@@ -208,7 +238,7 @@ fn answered(answer: Answer) -> Outcome {
         let results = RawValue::from_string(rows).map_err(|error| Refused::internal(&error))?;
         Ok(One { results, success: true, meta: outcome.meta })
     };
-    success(answer.outcomes.into_iter().map(one).collect::<Result<Vec<_>, Refused>>()?)
+    success(outcomes.into_iter().map(one).collect::<Result<Vec<_>, Refused>>()?)
 }
 
 /// SQL text as it is made. A failure on the way breaks the answer off, so that no part passes for the whole.

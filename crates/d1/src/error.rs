@@ -56,6 +56,14 @@ pub enum QueryError {
     /// Ours.
     #[error("The transaction took longer than it may and was rolled back.")]
     TransactionTimeout,
+    /// Ours.
+    #[error(
+        "There is no such transaction: it was committed or rolled back, or it took longer than it may and was rolled back."
+    )]
+    NoSuchTransaction,
+    /// Ours.
+    #[error("Too many transactions are open.")]
+    TooManyTransactions,
     #[error("D1 DB's isolate exceeded its memory limit and was reset.")]
     AnswerTooLarge,
     #[error("Exceeded maximum DB size.")]

@@ -5,6 +5,7 @@
 //! but no HTTP. Where the files are opened, and what SQL a user may write, is `selvedge-sqlite`'s business.
 
 mod bookmark;
+mod check;
 mod database;
 mod error;
 mod export;
@@ -21,9 +22,11 @@ mod split;
 mod statement;
 mod store;
 mod transaction;
+mod transactions;
 mod travel;
 mod wait;
 
+pub use check::{Check, Lost, Problem};
 pub use database::Database;
 pub use error::{Error, MigrateError, QueryError, Result};
 pub use export::{Export, ExportError, ExportOptions};
@@ -36,4 +39,5 @@ pub use split::{Piece, split};
 pub use statement::{Answer, Format, Meta, Outcome, Param, Statement, Timings};
 pub use store::Store;
 pub use transaction::Transaction;
+pub use transactions::Transactions;
 pub use travel::{Moment, Past, Restored, Target, TravelError};

@@ -3,10 +3,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use selvedge_base::{SharedClock, path_component};
+use selvedge_base::{Millis, SharedClock, path_component};
 use tokio::sync::Mutex;
 
-use crate::{Database, Error, Limits, Result, Settings};
+use crate::{Database, Error, Limits, Result, Settings, Transactions};
 
 /// A directory of databases: `<id>/db.sqlite` for each. One process opens it at a time.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub struct Store {
     /// For databases that are not kept as usual.
     own_settings: Arc<std::sync::Mutex<HashMap<String, Settings>>>,
     databases: Arc<Mutex<HashMap<String, Database>>>,
+    transactions: Transactions,
 }
 
 impl fmt::Debug for Store {
@@ -40,7 +41,24 @@ impl Store {
             own_limits: Arc::default(),
             own_settings: Arc::default(),
             databases: Arc::default(),
+            transactions: Transactions::default(),
         })
+    }
+
+    /// Those that clients hold open.
+    pub fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
+    /// When the database of that id was made.
+    pub fn created(&self, id: &str) -> Option<Millis> {
+        let made = std::fs::metadata(self.directory.join(path_component(id))).ok()?.created().ok()?;
+        let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_millis()).ok().map(Millis)
+    }
+
+    pub(crate) fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use selvedge_sqlite::WriteError;
@@ -39,6 +39,16 @@ impl Database {
     /// latest: what it did is undone then, and whoever uses it hears of it.
     pub async fn transaction(&self) -> Result<Transaction, QueryError> {
         let time = self.shared().limits.transaction_time.ok_or(QueryError::NoTransactions)?;
+        self.transaction_within(time, time).await
+    }
+
+    /// As [`Database::transaction`], whatever the limits say, for `time` at most, and for as long as no more than
+    /// `idle` passes between two calls: who has gone away must not keep the writer from others.
+    pub async fn transaction_within(
+        &self,
+        time: Duration,
+        idle: Duration,
+    ) -> Result<Transaction, QueryError> {
         // A second order waits: they come one after the other.
         let (orders, receiver) = mpsc::sync_channel(1);
         let (begun, has_begun) = oneshot::channel();
@@ -53,7 +63,7 @@ impl Database {
                 }
                 // Whoever is gone has dropped the orders too.
                 let _ = begun.send(());
-                serve(&shared, writer, &receiver, now + time)
+                serve(&shared, writer, &receiver, now + time, idle)
             };
             match database.run_on_writer(true, job).await {
                 Ok(((), _)) => Ok(()),
@@ -118,10 +128,11 @@ fn serve(
     writer: &Connection,
     orders: &mpsc::Receiver<Order>,
     until: Instant,
+    idle: Duration,
 ) -> Result<((), Committed), QueryError> {
     shared.run(writer, Format::Objects, until, |all| {
         loop {
-            match orders.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match orders.recv_timeout(idle.min(until.saturating_duration_since(Instant::now()))) {
                 Ok(Order::Run { statements, format, reply }) => {
                     let run = shared.on_writer(writer, format, until);
                     let answer = one(writer, || run.request(&statements).map_err(Stop::on_writer));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use selvedge_base::{Millis, path_component};
 use selvedge_sqlite::history::{Extent, Point, Restored as Back};
 use selvedge_sqlite::{History, HistoryError};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::{Database, Error, Store};
 
@@ -23,6 +24,15 @@ pub struct Moment {
     pub bookmark: String,
     /// When it was committed.
     pub time: Millis,
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut moment = serializer.serialize_struct("Moment", 2)?;
+        moment.serialize_field("bookmark", &self.bookmark)?;
+        moment.serialize_field("time", &self.time.iso())?;
+        moment.end()
+    }
 }
 
 /// What a restore did.
@@ -56,8 +66,12 @@ pub enum TravelError {
     NotOurs(String),
     #[error("the database's history does not reach back that far")]
     TooEarly,
+    #[error("the history from {} to {} is damaged: give a time or a bookmark that is not between them", after.iso(), before.iso())]
+    Lost { after: Millis, before: Millis },
     #[error("there is a D1 database {id:?} already")]
     Exists { id: String },
+    #[error("the database's history is damaged: `selvedge d1 check` says what can be done")]
+    Damaged(#[source] HistoryError),
     #[error("the database's history failed")]
     History(#[from] HistoryError),
     #[error(transparent)]
@@ -154,6 +168,10 @@ fn named(error: HistoryError) -> TravelError {
     match error {
         HistoryError::TooEarly => TravelError::TooEarly,
         HistoryError::Off => TravelError::Off,
+        HistoryError::Lost { after, before } => {
+            TravelError::Lost { after: Millis(after.ms), before: Millis(before.ms) }
+        }
+        error @ HistoryError::Damaged { .. } => TravelError::Damaged(error),
         error => TravelError::History(error),
     }
 }

@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use http::StatusCode;
 use selvedge_base::Millis;
+use selvedge_catalog::ResourceKind;
 use selvedge_d1::{Database, InsightOrder, InsightQuery, Target, TravelError};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::envelope::{Outcome, Refused, success};
 use crate::request::Call;
+use crate::server::Api;
 
 impl From<TravelError> for Refused {
     fn from(error: TravelError) -> Self {
         match &error {
-            TravelError::History(_) | TravelError::Database(_) => Self::internal(&error),
+            TravelError::History(_) | TravelError::Damaged(_) | TravelError::Database(_) => {
+                Self::internal(&error)
+            }
             _ => Self::new(StatusCode::BAD_REQUEST, 7500, error.to_string()),
         }
     }
@@ -40,6 +45,28 @@ pub(super) async fn restore(database: &Database, call: &Call) -> Outcome {
         "previous_bookmark": restored.previous_bookmark,
         "message": message,
     }))
+}
+
+/// Makes a new database of what this one was at `bookmark` or `timestamp`, or is now. It has a name only when all
+/// of it is on the disk: what a crash leaves of one is listed nowhere.
+pub(super) async fn fork(api: &Api, id: &str, call: &mut Call) -> Outcome {
+    #[derive(Deserialize)]
+    struct Wanted {
+        name: String,
+    }
+    let target = target(call)?.unwrap_or(Target::Time(Millis(u64::MAX)));
+    let Wanted { name } = call.json().await?;
+    if name.is_empty() {
+        return Err(Refused::bad_request("a database needs a name"));
+    }
+    super::check_free(api, &name).await?;
+    let new = super::new_id(api);
+    let moment = api.d1.fork(id, &target, &new).await?;
+    api.d1.database(&new).await.map_err(|error| Refused::internal(&error))?;
+    api.catalog.name_resource(ResourceKind::D1, &new, &name).await?;
+    success(
+        json!({ "uuid": new, "name": name, "forked_from": id, "bookmark": moment.bookmark, "time": moment.time.iso() }),
+    )
 }
 
 fn target(call: &Call) -> Result<Option<Target>, Refused> {

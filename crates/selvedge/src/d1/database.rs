@@ -45,6 +45,7 @@ struct Database {
     uuid: String,
     name: String,
     version: String,
+    created_at: Option<String>,
 }
 
 impl Command {
@@ -70,8 +71,9 @@ impl Command {
                 if json {
                     return tools::json(&all);
                 }
-                let rows: Vec<_> = all.into_iter().map(|d| vec![d.uuid, d.name, d.version]).collect();
-                tools::table(&["uuid", "name", "version"], &rows)
+                let row = |d: Database| vec![d.uuid, d.name, d.version, d.created_at.unwrap_or_default()];
+                let rows: Vec<_> = all.into_iter().map(row).collect();
+                tools::table(&["uuid", "name", "version", "created_at"], &rows)
             }
             Self::Info { name, json } => {
                 let place = Place::open(place).await?;

@@ -1,5 +1,6 @@
 //! `selvedge d1`: databases, with wrangler's words.
 
+mod check;
 mod database;
 mod execute;
 mod migrations;
@@ -41,6 +42,7 @@ enum Command {
     #[command(subcommand)]
     TimeTravel(travel::Command),
     Insights(travel::Insights),
+    Check(check::Check),
 }
 
 pub(crate) async fn run(arguments: D1Arguments) -> ExitCode {
@@ -53,6 +55,7 @@ pub(crate) async fn run(arguments: D1Arguments) -> ExitCode {
         Command::Migrations(command) => command.run(place).await,
         Command::TimeTravel(command) => command.run(place).await,
         Command::Insights(insights) => insights.run(place).await,
+        Command::Check(check) => check.run(place).await,
     })
 }
 

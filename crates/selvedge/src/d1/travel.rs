@@ -30,6 +30,26 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a new database of what this one was, or is now.
+    Fork {
+        /// Its binding, its name or its id.
+        name: String,
+        /// What the new one is called.
+        new_name: String,
+        #[arg(long, value_name = "BOOKMARK", conflicts_with = "timestamp")]
+        bookmark: Option<String>,
+        /// 2026-12-31T23:59:59Z, or seconds since 1970.
+        #[arg(long, value_name = "TIME")]
+        timestamp: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// When, as the API takes it.
+fn when(bookmark: Option<String>, timestamp: Option<String>) -> Option<String> {
+    let bookmark = bookmark.map(|bookmark| format!("bookmark={}", segment(&bookmark)));
+    bookmark.or_else(|| timestamp.map(|time| format!("timestamp={}", segment(&time))))
 }
 
 impl Command {
@@ -47,11 +67,8 @@ impl Command {
                 tools::raw(format!("{}\n", tools::plain(&info["bookmark"])).as_bytes())
             }
             Self::Restore { name, bookmark, timestamp, json } => {
-                let query = match (bookmark, timestamp) {
-                    (Some(bookmark), _) => format!("bookmark={}", segment(&bookmark)),
-                    (None, Some(time)) => format!("timestamp={}", segment(&time)),
-                    (None, None) => return Err(Misuse("say when: --bookmark or --timestamp".into()).into()),
-                };
+                let query = when(bookmark, timestamp)
+                    .ok_or_else(|| Misuse("say when: --bookmark or --timestamp".into()))?;
                 let target = format!("{}/time_travel/restore?{query}", super::path(&place, &name).await?);
                 let done: Value = place.client().call(Method::POST, &target, None).await?.result;
                 if json {
@@ -59,6 +76,21 @@ impl Command {
                 }
                 tools::spoken(format_args!("{} To undo it, restore:", tools::plain(&done["message"])));
                 tools::raw(format!("{}\n", tools::plain(&done["previous_bookmark"])).as_bytes())
+            }
+            Self::Fork { name, new_name, bookmark, timestamp, json } => {
+                let query = when(bookmark, timestamp).map(|when| format!("?{when}")).unwrap_or_default();
+                let target = format!("{}/time_travel/fork{query}", super::path(&place, &name).await?);
+                let body = serde_json::json!({ "name": new_name });
+                let bar = tools::spinner(format!("Copying {name}"));
+                let made = place.client().call::<Value>(Method::POST, &target, Some(&body)).await;
+                bar.finish_and_clear();
+                let made = made?.result;
+                if json {
+                    return tools::json(&made);
+                }
+                let time = tools::plain(&made["time"]);
+                tools::spoken(format_args!("Made {new_name:?} of {name:?} as it was at {time}. Its id:"));
+                tools::raw(format!("{}\n", tools::plain(&made["uuid"])).as_bytes())
             }
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when it must")]
 
 mod crash;
+mod d1_history;
 mod differential;
 mod examples;
 mod kv_edge;

@@ -325,10 +325,20 @@ pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, S
 }
 
 /// Runs `selvedge` to its end: exit code, stdout, stderr.
-#[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
 pub(crate) async fn run_apart(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    run_with(directory, arguments, &[]).await
+}
+
+/// As [`run_apart`], with more in its environment.
+#[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
+pub(crate) async fn run_with(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_selvedge"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(directory)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -152,8 +152,9 @@ impl Copier {
         loop {
             let mut queue = shared.queue();
             if !wait.is_zero() {
-                let urgent =
-                    |q: &super::recorder::Queue| q.sync_to > q.synced || q.stop || q.absorb.is_some();
+                let urgent = |q: &super::recorder::Queue| {
+                    q.sync_to > q.synced || q.stop || q.seal || q.absorb.is_some()
+                };
                 (queue, _) = shared
                     .work
                     .wait_timeout_while(queue, wait, |queue| !urgent(queue))
@@ -167,15 +168,18 @@ impl Copier {
                     queue.commits.is_empty()
                         && queue.sync_to <= queue.synced
                         && queue.absorb.is_none()
+                        && !queue.seal
                         && !queue.stop
                 })
                 .unwrap_or_else(PoisonError::into_inner);
             queue.idle = false;
             let commits = queue.commits.clone();
-            let (sync, absorb, stop) = (queue.sync_to > queue.synced, queue.absorb, queue.stop);
+            let (sync, seal) = (queue.sync_to > queue.synced, queue.seal);
+            let (absorb, stop) = (queue.absorb, queue.stop);
             queue.busy = true;
             drop(queue);
             let outcome = self.turn(&commits, absorb, sync, connect);
+            let outcome = outcome.and_then(|turn| if seal { self.seal().map(|()| turn) } else { Ok(turn) });
             let mut queue = shared.queue();
             queue.busy = false;
             queue.attempts += 1;
@@ -191,6 +195,7 @@ impl Copier {
                     if absorb.is_some() {
                         queue.lost = false;
                     }
+                    queue.seal &= !seal;
                     queue.failed = None;
                 }
                 Err(error) => {
@@ -331,6 +336,16 @@ impl Copier {
             self.growing = Some(builder);
         }
         self.growing.as_mut().ok_or(HistoryError::Closed)
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        match self.growing.take() {
+            Some(growing) if growing.summary().records > 0 => growing.seal().map(drop),
+            growing => {
+                self.growing = growing;
+                Ok(())
+            }
+        }
     }
 
     /// Old enough that the segment should be finished, so that it can be merged when its time comes.

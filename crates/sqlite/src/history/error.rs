@@ -1,6 +1,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use selvedge_base::Millis;
+
+use super::view::Point;
+
 pub(crate) type Result<T, E = HistoryError> = std::result::Result<T, E>;
 
 /// Why a database's history could not be read, written or used.
@@ -17,6 +21,11 @@ pub enum HistoryError {
     NewerFormat { path: PathBuf, found: u16, known: u16 },
     #[error("the history begins later than that")]
     TooEarly,
+    #[error(
+        "the history from {} to {} is damaged: ask for what was before or after, or run `selvedge d1 check --repair`",
+        Millis(after.ms).iso(), Millis(before.ms).iso()
+    )]
+    Lost { after: Point, before: Point },
     #[error("{} is in use: a database is opened once", path.display())]
     InUse { path: PathBuf },
     #[error("the database keeps no history")]

@@ -15,7 +15,7 @@ pub(crate) const DIRECTORY_ENTRY: usize = 16;
 pub(crate) const TRAILER: usize = 64;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"SelvHist";
-const RECORD_MAGIC: [u8; 4] = *b"REC1";
+pub(crate) const RECORD_MAGIC: [u8; 4] = *b"REC1";
 const TRAILER_MAGIC: [u8; 8] = *b"SelvTail";
 
 /// What the records of a segment are.
@@ -36,6 +36,12 @@ impl Kind {
             Self::Merged => "merged",
             Self::Snapshot => "snapshot",
         }
+    }
+}
+
+impl Kind {
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+        [Self::Commits, Self::Merged, Self::Snapshot].into_iter().find(|kind| kind.extension() == extension)
     }
 }
 
@@ -173,6 +179,10 @@ impl SegmentHeader {
         if bytes[..8] != SEGMENT_MAGIC {
             return Err(BadHeader::Damaged);
         }
+        // In every format it is as long and has its checksum there.
+        if !is_sealed(bytes) {
+            return Err(BadHeader::Damaged);
+        }
         let version = u16::from_le_bytes(array(bytes, 8));
         if version > VERSION {
             return Err(BadHeader::Newer(version));
@@ -184,7 +194,7 @@ impl SegmentHeader {
             _ => return Err(BadHeader::Damaged),
         };
         let page_size = u32_at(bytes, 12);
-        if !is_sealed(bytes) || !(512..=65_536).contains(&page_size) || !page_size.is_power_of_two() {
+        if !(512..=65_536).contains(&page_size) || !page_size.is_power_of_two() {
             return Err(BadHeader::Damaged);
         }
         Ok(Self { kind, page_size, log: array(bytes, 16), first: u64_at(bytes, 32) })
@@ -319,6 +329,7 @@ mod tests {
         let mut bytes =
             SegmentHeader { kind: Kind::Commits, page_size: 512, log: [0; 16], first: 1 }.encode();
         bytes[8] = 2;
-        assert_eq!(SegmentHeader::decode(&bytes), Err(BadHeader::Newer(2)));
+        assert_eq!(SegmentHeader::decode(&bytes), Err(BadHeader::Damaged));
+        assert_eq!(SegmentHeader::decode(&sealed(bytes)), Err(BadHeader::Newer(2)));
     }
 }

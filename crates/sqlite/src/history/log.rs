@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::builder::Builder;
 use super::error::{HistoryError, Result};
 use super::format::{Kind, RecordHeader, Resume, SegmentHeader, Summary, TRAILER};
-use super::segment::{Reader, Segment};
+use super::segment::Segment;
+use super::view::Point;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
@@ -58,13 +58,6 @@ pub(crate) struct Picture {
     pub(crate) parts: Vec<Part>,
 }
 
-/// A log that was found on disk.
-pub(crate) struct Loaded {
-    pub(crate) log: Log,
-    /// The segment that was being written, to go on with.
-    pub(crate) growing: Option<Builder>,
-}
-
 impl Log {
     /// A new log that begins with the snapshot at `base`.
     pub(crate) fn begin(directory: &Path, header: &SegmentHeader, base: Part, head: Head) -> Self {
@@ -72,7 +65,7 @@ impl Log {
         Self::over(directory, header, picture, head)
     }
 
-    fn over(directory: &Path, header: &SegmentHeader, picture: Picture, head: Head) -> Self {
+    pub(crate) fn over(directory: &Path, header: &SegmentHeader, picture: Picture, head: Head) -> Self {
         Self {
             directory: directory.to_owned(),
             id: header.log,
@@ -80,72 +73,6 @@ impl Log {
             state: Mutex::new(State { picture, head, closed: false }),
             grew: Condvar::new(),
         }
-    }
-
-    /// Reads what is in `directory`; `None` when there is no log.
-    pub(crate) fn load(directory: &Path) -> Result<Option<Loaded>> {
-        let mut found = Vec::new();
-        let files = match std::fs::read_dir(directory) {
-            Ok(files) => files,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(HistoryError::at(directory)(error)),
-        };
-        for file in files {
-            let path = file.map_err(HistoryError::at(directory))?.path();
-            match path.extension().and_then(|e| e.to_str()) {
-                Some("log" | "merged" | "snapshot") => found.push(path),
-                Some("tmp") => std::fs::remove_file(&path).map_err(HistoryError::at(&path))?,
-                _ => {}
-            }
-        }
-        found.sort();
-        let mut picture = Picture::default();
-        let mut header = None;
-        let mut growing = None;
-        for path in found {
-            let mut reader = match Reader::open(&path) {
-                Ok(reader) => reader,
-                // Nothing of it was ever in use: a segment's header is synced with its first records.
-                Err(HistoryError::Damaged { .. }) if is_blank(&path) => {
-                    std::fs::remove_file(&path).map_err(HistoryError::at(&path))?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let this = reader.header;
-            let of_log = *header.get_or_insert(this);
-            if this.log != of_log.log || this.page_size != of_log.page_size {
-                return Err(HistoryError::damaged(&path, "it belongs to another log"));
-            }
-            let segment = Arc::new(Segment::new(path.clone(), this.kind, this.first));
-            let summary = if let Some(summary) = reader.summary()? {
-                summary
-            } else {
-                let (summary, _) = reader.recover()?;
-                let length = std::fs::metadata(&path).map_err(HistoryError::at(&path))?.len();
-                if length > summary.end {
-                    let dropped = length - summary.end;
-                    tracing::info!(path = %path.display(), dropped, "the end of a log was not whole");
-                }
-                growing = Some((path, this, summary));
-                summary
-            };
-            let part = Part { segment, summary };
-            if this.kind == Kind::Snapshot { &mut picture.snapshots } else { &mut picture.parts }.push(part);
-        }
-        let Some(header) = header else { return Ok(None) };
-        picture.drop_covered();
-        let Some(head) = picture.head()? else {
-            return Err(HistoryError::damaged(directory, "it has no snapshot to begin with"));
-        };
-        let newest = picture.parts.last().map(|part| part.segment.path.clone());
-        let growing = match growing {
-            Some((path, header, summary)) if newest.as_ref() == Some(&path) => {
-                Some(Builder::resume(&path, &header, summary)?)
-            }
-            _ => None,
-        };
-        Ok(Some(Loaded { log: Self::over(directory, &header, picture, head), growing }))
     }
 
     pub(crate) fn head(&self) -> Head {
@@ -180,6 +107,11 @@ impl Log {
         state.picture.snapshots.sort_by_key(|part| part.summary.last);
     }
 
+    /// Before another is made of the same position.
+    pub(crate) fn drop_snapshot(&self, position: u64) {
+        self.state().picture.snapshots.retain(|part| part.summary.last != position);
+    }
+
     /// Records were added to the newest segment.
     pub(crate) fn grow(&self, summary: Summary, head: Head) {
         let mut state = self.state();
@@ -205,6 +137,15 @@ impl Log {
             part.segment.doom();
         }
         state.picture.parts.insert(at, merged);
+    }
+
+    /// Puts `parts` in the place of one that is damaged, whose file is somewhere else by now.
+    pub(crate) fn exchange(&self, damaged: &Part, parts: Vec<Part>) {
+        let mut state = self.state();
+        state.picture.remove(damaged);
+        for part in parts {
+            state.picture.add(part);
+        }
     }
 
     /// Drops what lies before the newest snapshot that is not newer than `ms`.
@@ -253,7 +194,7 @@ impl Log {
 
 impl Picture {
     /// A merge was cut short by a crash after its result had been named and before what it replaced was gone.
-    fn drop_covered(&mut self) {
+    pub(crate) fn drop_covered(&mut self) {
         self.parts.sort_by_key(|part| (part.segment.first, std::cmp::Reverse(part.segment.kind)));
         let mut covered = None;
         self.parts.retain(|part| {
@@ -268,17 +209,57 @@ impl Picture {
         self.snapshots.sort_by_key(|part| part.summary.last);
     }
 
-    /// The newest record.
-    fn head(&self) -> Result<Option<Head>> {
+    pub(crate) fn add(&mut self, part: Part) {
+        if part.segment.kind == Kind::Snapshot {
+            self.snapshots.push(part);
+            self.snapshots.sort_by_key(|part| part.summary.last);
+        } else {
+            self.parts.push(part);
+            self.parts.sort_by_key(|part| (part.segment.first, std::cmp::Reverse(part.segment.kind)));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, part: &Part) {
+        let others = |other: &Part| !Arc::ptr_eq(&other.segment, &part.segment);
+        self.parts.retain(others);
+        self.snapshots.retain(others);
+    }
+
+    /// What has the newest record.
+    pub(crate) fn newest(&self) -> Option<&Part> {
         let parts = self.parts.iter().rev().find(|part| part.summary.records > 0);
-        let snapshot = self.snapshots.last();
-        let newest = match (parts, snapshot) {
-            (_, None) => return Ok(None),
-            (Some(part), Some(snapshot)) if part.summary.last >= snapshot.summary.last => part,
-            (_, Some(snapshot)) => snapshot,
-        };
-        let entries = Reader::open(&newest.segment.path)?.entries(newest.summary.end)?;
-        Ok(entries.last().map(|entry| Head::of(&entry.record)))
+        match (parts, self.snapshots.last()) {
+            (Some(part), Some(snapshot)) if part.summary.last < snapshot.summary.last => Some(snapshot),
+            (part, snapshot) => part.or(snapshot),
+        }
+    }
+
+    /// The positions that can be reached from a snapshot, one record after the other: first and last of each
+    /// unbroken stretch, and when they were.
+    pub(crate) fn stretches(&self) -> Vec<(Point, Point)> {
+        let mut stretches: Vec<(Point, Point)> = Vec::new();
+        for snapshot in &self.snapshots {
+            let start = Point { position: snapshot.summary.last, ms: snapshot.summary.last_ms };
+            if let Some((_, end)) = stretches.last_mut() {
+                if start.position <= end.position {
+                    continue;
+                }
+                if start.position == end.position + 1 {
+                    *end = start;
+                }
+            }
+            let mut end = start;
+            for part in self.parts.iter().filter(|part| part.summary.records > 0) {
+                if part.segment.first <= end.position + 1 && part.summary.last > end.position {
+                    end = Point { position: part.summary.last, ms: part.summary.last_ms };
+                }
+            }
+            match stretches.last_mut() {
+                Some((_, last)) if last.position == start.position => *last = end,
+                _ => stretches.push((start, end)),
+            }
+        }
+        stretches
     }
 
     /// Bytes on disk.
@@ -289,11 +270,4 @@ impl Picture {
 
 pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(HistoryError::at(directory))
-}
-
-/// True for a file whose contents a power cut kept from the disk.
-fn is_blank(path: &Path) -> bool {
-    let length = std::fs::metadata(path).map_or(u64::MAX, |metadata| metadata.len());
-    length < super::format::SEGMENT_HEADER as u64
-        || std::fs::read(path).is_ok_and(|bytes| bytes.iter().take(64).all(|&b| b == 0))
 }

@@ -6,11 +6,14 @@
 //!
 //! A *position* is the number of a commit. Positions only rise, also through restores, restarts and a lost log.
 
+mod aside;
 mod builder;
+mod check;
 mod copier;
 mod error;
 mod follow;
 mod format;
+mod load;
 mod log;
 mod opening;
 mod options;
@@ -18,19 +21,24 @@ mod output;
 mod pages;
 mod recorder;
 mod replica;
+mod report;
 mod restore;
+mod salvage;
 mod segment;
 mod stamp;
 mod upkeep;
 mod view;
 mod wal;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
+pub use check::mend_first_page;
 pub use error::HistoryError;
 pub use follow::{Change, Follower, Mark, Next, Upstream};
 pub use options::{HistoryOptions, Keep};
 pub use replica::{Replica, Seen};
+pub use report::{CheckReport, Lost, Problem, ProblemKind};
 pub use restore::Restored;
 pub use view::Point;
 
@@ -50,6 +58,9 @@ pub struct History {
     shared: Arc<recorder::Shared>,
     upkeep: upkeep::Upkeep,
     connect_writer: Connect,
+    database: PathBuf,
+    /// What was found when it was opened, until a check tells of it.
+    found: Mutex<Vec<Problem>>,
 }
 
 impl std::fmt::Debug for History {

@@ -66,6 +66,8 @@ pub(crate) struct Queue {
     pub(crate) lost: bool,
     /// The history is to be brought up to the database, which stands still at this position.
     pub(crate) absorb: Option<(u64, u64)>,
+    /// Somebody waits for the segment that grows to be finished.
+    pub(crate) seal: bool,
     pub(crate) stop: bool,
 }
 
@@ -104,6 +106,11 @@ impl Shared {
     /// Waits until `position` is in the log and on the disk.
     pub(crate) fn wait_synced(&self, position: u64) -> Result<()> {
         self.wait(|queue| queue.sync_to = queue.sync_to.max(position), |queue| queue.synced >= position)
+    }
+
+    /// Waits until no segment grows: the next commit begins another.
+    pub(crate) fn wait_sealed(&self) -> Result<()> {
+        self.wait(|queue| queue.seal = true, |queue| !queue.seal)
     }
 
     fn wait(&self, ask: impl FnOnce(&mut Queue), done: impl Fn(&Queue) -> bool) -> Result<()> {

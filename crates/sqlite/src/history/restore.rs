@@ -7,11 +7,13 @@ use std::path::Path;
 use rusqlite::Connection;
 use selvedge_base::crash_point;
 
+use super::aside;
 use super::error::{HistoryError, Result};
-use super::format::RESTORE;
+use super::format::{RESTORE, hash};
 use super::log::{Log, sync_directory};
-use super::pages::{Overwrite, lock_page};
+use super::pages::{Overwrite, lock_page, read_one};
 use super::recorder::Recorder;
+use super::report::{Problem, ProblemKind};
 use super::view::{Point, View};
 use super::{Connect, History};
 
@@ -66,6 +68,33 @@ impl Recorder {
         writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(Restored { to, undo, position: self.position() })
     }
+}
+
+/// Brings a database, of whose own log a part is damaged, to what the history has of it. Nobody else uses it.
+pub(crate) fn bring_back(log: &Log, connection: &Connection, wal: &Path) -> Result<Option<Problem>> {
+    let what = "commits in SQLite's own log are damaged";
+    let picture = log.picture();
+    let mut view = View::at(log, &picture, log.head().position, None)?;
+    let mut differ = Vec::new();
+    for (&page, (_, place)) in &view.places {
+        if page <= view.pages && !read_one(connection, page).is_ok_and(|is| hash(&is) == place.hash) {
+            differ.push(page);
+        }
+    }
+    if differ.is_empty() {
+        return Ok(None);
+    }
+    // It is written over.
+    aside::copy(&log.directory, wal)?;
+    let mut overwrite = Overwrite::begin(connection)?;
+    let mut bytes = Vec::new();
+    for page in differ {
+        view.read(page, &mut bytes)?;
+        overwrite.page(page, &bytes)?;
+    }
+    overwrite.commit(view.pages, |_, brought| brought)?;
+    tracing::error!(path = %wal.display(), "{what}: the history had them");
+    Ok(Some(Problem::new(ProblemKind::Database, wal, format!("{what}: the history had them")).repaired()))
 }
 
 impl History {

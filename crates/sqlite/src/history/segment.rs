@@ -87,6 +87,16 @@ impl Reader {
         Ok(Self { path: path.to_owned(), file: Arc::new(file), header, stored: Vec::new() })
     }
 
+    /// As [`Reader::open`], whatever the file's own header says.
+    pub(crate) fn open_as(path: &Path, header: SegmentHeader) -> Result<Self> {
+        let file = File::open(path).map_err(HistoryError::at(path))?;
+        Ok(Self { path: path.to_owned(), file, header, stored: Vec::new() })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The same segment once more, for somebody else.
     pub(crate) fn again(&self) -> Self {
         let (path, file) = (self.path.clone(), Arc::clone(&self.file));
@@ -127,13 +137,11 @@ impl Reader {
     pub(crate) fn directory(&self, entry: &Entry) -> Result<Vec<(u32, Place)>> {
         let Entry { offset, record } = *entry;
         let size = record.count as usize * DIRECTORY_ENTRY;
-        if record.directory + size as u64 != record.length {
+        if record.directory.checked_add(size as u64) != Some(record.length) {
             return Err(self.damaged(offset, "the record has no room for its directory"));
         }
         let mut bytes = vec![0; size];
-        self.file
-            .read_exact_at(&mut bytes, offset + record.directory)
-            .map_err(HistoryError::at(&self.path))?;
+        self.read_exact(&mut bytes, offset + record.directory)?;
         if hash(&bytes) != record.directory_hash {
             return Err(self.damaged(offset, "the record's directory does not have its checksum"));
         }
@@ -152,8 +160,11 @@ impl Reader {
         if place.length > self.header.page_size {
             return Err(self.damaged(place.offset, "a page is longer than a page"));
         }
-        self.stored.resize(place.length as usize, 0);
-        self.file.read_exact_at(&mut self.stored, place.offset).map_err(HistoryError::at(&self.path))?;
+        let mut stored = std::mem::take(&mut self.stored);
+        stored.resize(place.length as usize, 0);
+        let read = self.read_exact(&mut stored, place.offset);
+        self.stored = stored;
+        read?;
         Ok(&self.stored)
     }
 
@@ -190,15 +201,21 @@ impl Reader {
             match whole {
                 Ok(()) if follows => {}
                 // A disk that cannot be read is not the same as a record that was not written.
-                Err(HistoryError::File { path, source }) if source.kind() != ErrorKind::UnexpectedEof => {
-                    return Err(HistoryError::File { path, source });
-                }
+                Err(error @ HistoryError::File { .. }) => return Err(error),
                 _ => break,
             }
             summary = summary.with(&entry.record);
             entries.push(entry);
         }
         Ok((summary, entries))
+    }
+
+    /// A file that ends too early is damaged; one that cannot be read is not the same.
+    fn read_exact(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(bytes, offset).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => self.damaged(offset, "the file ends too early"),
+            _ => HistoryError::at(&self.path)(error),
+        })
     }
 
     fn damaged(&self, offset: u64, what: &str) -> HistoryError {

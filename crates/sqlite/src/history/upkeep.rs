@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use selvedge_base::{SharedClock, crash_point, on_one_line};
 use super::builder::Builder;
 use super::error::{HistoryError, Result};
 use super::format::{Kind, RESTORE, RecordHeader};
-use super::log::{Log, Part};
+use super::log::{Head, Log, Part};
 use super::options::Keep;
 use super::segment::{Entry, Place, Reader, Segment};
 use super::view::View;
@@ -182,7 +182,23 @@ impl Upkeep {
 
     /// Makes a snapshot of the newest position from what the log has.
     pub(crate) fn snapshot_now(&self) -> Result<()> {
-        let head = self.log.head();
+        self.snapshot_of(self.log.head())
+    }
+
+    /// Makes a snapshot of a position at which a record ends, from what the log has.
+    pub(crate) fn snapshot_at(&self, position: u64) -> Result<()> {
+        let part = self.log.locate(position).ok_or(HistoryError::TooEarly)?;
+        let entries = Reader::open(&part.segment.path)?.entries(part.summary.end)?;
+        let entry = entries.iter().find(|entry| entry.record.last == position);
+        self.snapshot_of(Head::of(&entry.ok_or(HistoryError::TooEarly)?.record))
+    }
+
+    /// Keeps everybody else from replacing segments.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot_of(&self, head: Head) -> Result<()> {
         let picture = self.log.picture();
         if picture.snapshots.iter().any(|part| part.summary.last == head.position) {
             return Ok(());

@@ -42,15 +42,42 @@ impl Picture {
 
     /// The last moment that can be restored and is not behind `position`.
     pub(crate) fn at_or_before(&self, position: u64) -> Result<Point> {
-        self.last_where(|part| part.segment.first <= position, |record| record.last <= position)
+        let found =
+            self.last_where(|part| part.segment.first <= position, |record| record.last <= position)?;
+        self.check_reach(found, |start| start.position <= position)
     }
 
     /// The last moment that can be restored and was not after `ms`.
     pub(crate) fn at_time(&self, ms: u64) -> Result<Point> {
-        self.last_where(
+        let found = self.last_where(
             |part| part.summary.records > 0 && part.summary.first_ms <= ms,
             |record| record.ms <= ms,
-        )
+        )?;
+        self.check_reach(found, |start| start.ms <= ms)
+    }
+
+    /// `found`, if nothing that is lost may have come between it and what was asked for. `is_earlier` says of a
+    /// point that it is not behind that.
+    fn check_reach(&self, found: Point, is_earlier: impl Fn(&Point) -> bool) -> Result<Point> {
+        let stretches = self.stretches();
+        let holes = stretches.windows(2).map(|pair| (pair[0].1, pair[1].0));
+        for (after, before) in holes {
+            // Of what is known behind the last good one, nobody knows what was before it.
+            let next = Point { position: after.position + 1, ms: after.ms };
+            let in_hole = found.position > after.position && found.position < before.position;
+            if in_hole || (found.position == after.position && is_earlier(&next)) {
+                return Err(HistoryError::Lost { after, before });
+            }
+        }
+        let Some(&(first, _)) = stretches.first() else { return Err(HistoryError::TooEarly) };
+        let end = stretches.last().map_or(first, |&(_, end)| end);
+        if found.position < first.position {
+            return Err(HistoryError::TooEarly);
+        }
+        if found.position > end.position {
+            return Err(HistoryError::Lost { after: end, before: found });
+        }
+        Ok(found)
     }
 
     fn last_where(
@@ -190,6 +217,13 @@ impl View {
         let Some(&(index, place)) = self.places.get(&page) else { return Ok(false) };
         self.reader(index)?.page(place, bytes)?;
         Ok(true)
+    }
+
+    /// Reads and checks every page.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let mut bytes = Vec::new();
+        let pages: Vec<u32> = self.places.keys().copied().collect();
+        pages.into_iter().try_for_each(|page| self.read(page, &mut bytes).map(drop))
     }
 
     /// As [`View::read`], but as it is stored.

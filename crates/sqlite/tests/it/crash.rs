@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use selvedge_base::{ManualClock, Millis, watch_crash_points};
 
-use crate::support::{START, dump, dump_at, open, open_at};
+use crate::support::{START, copy, dump, dump_at, open, open_at};
 
 /// Positions and what the database was there; the last one may be under way.
 type States = Arc<Mutex<BTreeMap<u64, String>>>;
@@ -18,23 +18,6 @@ struct Picture {
     /// What had been answered before it was taken, and after.
     answered: u64,
     later: u64,
-}
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(entry.file_name()));
-        } else {
-            let target = to.join(entry.file_name());
-            // A file may go meanwhile, as it may in a crash.
-            if std::fs::copy(entry.path(), &target).is_ok() {
-                let modified = entry.metadata().unwrap().modified().unwrap();
-                std::fs::File::options().write(true).open(target).unwrap().set_modified(modified).unwrap();
-            }
-        }
-    }
 }
 
 fn files(directory: &Path) -> BTreeSet<std::ffi::OsString> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when it must")]
 
 mod crash;
+mod damage;
 mod gap;
 mod past;
 mod replica;

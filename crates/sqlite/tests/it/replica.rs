@@ -190,7 +190,7 @@ async fn a_copy_of_a_future_that_did_not_happen_starts_over() {
     open.run(GROW).await;
     open.reopen();
     let backup = tempfile::tempdir().unwrap();
-    crate::crash::copy(open.directory.path(), backup.path());
+    crate::support::copy(open.directory.path(), backup.path());
     let replica = open.replica(Duration::ZERO);
     // In a page that nothing else changes.
     open.run("UPDATE t SET v = 'lost' WHERE id = 5").await;
@@ -198,7 +198,7 @@ async fn a_copy_of_a_future_that_did_not_happen_starts_over() {
     let had = replica.position();
     drop(replica);
     // The database is put back from the backup, and has other commits with the same numbers.
-    crate::crash::copy(&open.directory.path().join("replicas"), &backup.path().join("replicas"));
+    crate::support::copy(&open.directory.path().join("replicas"), &backup.path().join("replicas"));
     let database = open_at(backup.path(), &open.clock);
     let open = Open { database, clock: open.clock.clone(), directory: backup };
     open.run("INSERT INTO t (v) VALUES ('other')").await;
@@ -290,7 +290,7 @@ async fn no_step_of_applying_leaves_a_wrong_copy() {
         let (pictures, copies) = (Arc::clone(&pictures), copies.clone());
         move |name| {
             let picture = tempfile::tempdir().unwrap();
-            crate::crash::copy(&copies, picture.path());
+            crate::support::copy(&copies, picture.path());
             pictures.lock().unwrap().push((name.to_owned(), picture));
         }
     });

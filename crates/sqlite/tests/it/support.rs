@@ -46,6 +46,10 @@ pub(crate) fn open_at(directory: &Path, clock: &Arc<ManualClock>) -> Database {
     Database::open_with_history(&directory.join("db.sqlite"), Options::new(&SCHEMA), history).unwrap()
 }
 
+pub(crate) fn history_at(directory: &Path, clock: &Arc<ManualClock>) -> HistoryOptions {
+    HistoryOptions { directory: directory.join("log"), clock: clock.clone(), keep: KEEP }
+}
+
 impl Open {
     /// Closes and opens it again.
     pub(crate) fn reopen(&mut self) {
@@ -113,4 +117,22 @@ pub(crate) fn dump_of(connection: &Connection) -> String {
         writeln!(out, "\n{}", rows.unwrap_or_default()).unwrap();
     }
     out
+}
+
+/// A directory with all in it, times included.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            let target = to.join(entry.file_name());
+            // A file may go meanwhile, as it may in a crash.
+            if std::fs::copy(entry.path(), &target).is_ok() {
+                let modified = entry.metadata().unwrap().modified().unwrap();
+                std::fs::File::options().write(true).open(target).unwrap().set_modified(modified).unwrap();
+            }
+        }
+    }
 }
