@@ -33,7 +33,9 @@ const WORKER: &str = r"export default {
 };";
 
 fn project() -> Project {
-    Project::new(&[("wrangler.toml", CONFIG), ("index.js", WORKER)])
+    let project = Project::new(&[("wrangler.toml", CONFIG), ("index.js", WORKER)]);
+    std::fs::create_dir(project.path().join(".selvedge")).unwrap();
+    project
 }
 
 async fn selvedge(project: &Project, arguments: &[&str]) -> String {
@@ -164,7 +166,7 @@ async fn a_client_holds_a_transaction_open_over_the_socket() {
     assert_eq!(mine.unwrap()[0]["results"], json!([{ "n": 2 }]));
     assert!(!theirs.is_finished());
     post(api, &format!("/{id}/commit"), json!({})).await.unwrap();
-    assert_eq!(theirs.await.unwrap(), json!([{ "n": 2 }]), "it came after the whole transaction");
+    assert_eq!(theirs.await.unwrap(), json!([{ "n": 3 }]), "it came after the whole transaction");
     assert_eq!(ask(count).await, json!([{ "n": 3, "s": 103 }]));
     assert!(refusal(post(api, &format!("/{id}/commit"), json!({})).await).contains("no such transaction"));
 

@@ -90,7 +90,7 @@ impl Reader {
     /// As [`Reader::open`], whatever the file's own header says.
     pub(crate) fn open_as(path: &Path, header: SegmentHeader) -> Result<Self> {
         let file = File::open(path).map_err(HistoryError::at(path))?;
-        Ok(Self { path: path.to_owned(), file, header, stored: Vec::new() })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), header, stored: Vec::new() })
     }
 
     pub(crate) fn file(&self) -> &File {

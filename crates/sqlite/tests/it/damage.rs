@@ -130,7 +130,7 @@ fn step() -> usize {
 fn offsets(length: u64) -> BTreeSet<u64> {
     let mut offsets: BTreeSet<u64> = [0, 9, 12, 20, 33, 60, 64, 70, 90, 110, 150, 161, 170].into();
     offsets.extend([1, 10, 30, 50, 64, 70, 80, 100, 130].map(|back| length - back));
-    offsets.extend((0..length).step_by(usize::try_from(length / 12 | 1).unwrap()));
+    offsets.extend((0..length).step_by(usize::try_from((length / 12) | 1).unwrap()));
     offsets
 }
 

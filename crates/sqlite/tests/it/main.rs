@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod gap;
+mod killed;
 mod past;
 mod replica;
 mod support;
