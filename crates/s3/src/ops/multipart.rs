@@ -68,7 +68,7 @@ pub(crate) async fn part(
         count: given.count,
         ssec: ssec.clone(),
     };
-    let size = upload::size(input.content_length)?;
+    let size = upload::size(input.content_length, &request.headers)?;
     let number = number(input.part_number)?;
     let bucket = service.buckets.get(&input.bucket).await?;
     let (body, fault) = Upload::new(input.body);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
@@ -29,8 +30,11 @@ impl Upload {
     }
 }
 
-/// Bytes of a body, which has to say how many they are.
-pub(crate) fn size(length: Option<i64>) -> S3Result<u64> {
+/// Bytes of a body, which has to say how many they are. One in chunks of both kinds, as SDKs send streams, says so
+/// in S3's own header alone.
+pub(crate) fn size(length: Option<i64>, headers: &HeaderMap) -> S3Result<u64> {
+    let decoded = || headers.get("x-amz-decoded-content-length")?.to_str().ok()?.parse().ok();
+    let length = length.or_else(decoded);
     let missing = || {
         S3Error::with_message(
             S3ErrorCode::MissingContentLength,

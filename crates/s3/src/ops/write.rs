@@ -29,7 +29,7 @@ pub(crate) async fn put(
         trailer: given.trailer,
         ssec: ssec.clone(),
     };
-    let size = upload::size(input.content_length)?;
+    let size = upload::size(input.content_length, &request.headers)?;
     let bucket = bucket_for_upload(service, &input.bucket, &request.headers).await?;
     let (body, fault) = Upload::new(input.body);
     let object = bucket.put(&input.key, body, size, options).await.map_err(|error| fault.explain(error))?;

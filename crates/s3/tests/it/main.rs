@@ -4,6 +4,7 @@
 mod auth;
 mod buckets;
 mod chunked;
+mod conformance;
 mod extras;
 mod hostile;
 mod keys;

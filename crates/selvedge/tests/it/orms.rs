@@ -56,7 +56,7 @@ async fn prisma_runs_on_its_adapter() {
 }
 
 /// The `node_modules` of a fixture's lock file, installed once for every run with that lock file.
-async fn install(fixture: &str) -> PathBuf {
+pub(crate) async fn install(fixture: &str) -> PathBuf {
     let fixture = repository().join(fixture);
     let lock = std::fs::read(fixture.join("package-lock.json")).unwrap();
     let name = format!("fixture-{}", &hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&lock))[..16]);

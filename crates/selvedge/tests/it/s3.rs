@@ -7,10 +7,11 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::orms::install;
 use crate::support::{Node, Project, client, repository, run_apart};
 
 /// A running endpoint, and what it said of itself.
-async fn serve(directory: &Path) -> (Node, Value) {
+pub(crate) async fn serve(directory: &Path) -> (Node, Value) {
     let node = Node::start(directory, &["s3", "data", "--listen", "127.0.0.1:0", "--json"]);
     node.printed("}", 1).await;
     let said = node.output();
@@ -19,6 +20,16 @@ async fn serve(directory: &Path) -> (Node, Value) {
 
 fn address(place: &Value) -> &str {
     place["endpoint"].as_str().unwrap().strip_prefix("http://").unwrap()
+}
+
+/// What `dev` says of its endpoint, as `selvedge s3 --json` says it.
+fn place_of(line: &str) -> Value {
+    let word = |before: &str| line.split(before).nth(1).unwrap().split([',', ' ']).next().unwrap().to_owned();
+    serde_json::json!({
+        "endpoint": format!("http://{}", word("http://")),
+        "accessKeyId": word("key "),
+        "secretAccessKey": word("secret "),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,12 +85,7 @@ async fn dev_serves_the_projects_buckets_where_it_is_asked_to() {
     let mut node = project.dev(&["--s3-port", "0"]).await;
     let line = node.said("S3 on http://").await;
     assert_eq!(node.get("/").await.text(), "hello");
-    let word = |before: &str| line.split(before).nth(1).unwrap().split([',', ' ']).next().unwrap().to_owned();
-    let place = serde_json::json!({
-        "endpoint": format!("http://{}", word("http://")),
-        "accessKeyId": word("key "),
-        "secretAccessKey": word("secret "),
-    });
+    let place = place_of(&line);
     let address = address(&place);
     assert_eq!(client(address).get("/photos/from-worker").await.status, 401);
     let Some(python) = python().await else { return };
@@ -90,6 +96,28 @@ async fn dev_serves_the_projects_buckets_where_it_is_asked_to() {
                   print(s3.get_object(Bucket='photos', Key='from-worker')['Body'].read())\n";
     let (good, said) = script_says(&python, &["-c", script], &place).await;
     assert!(good && said.contains("hello"), "{said}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_for_javascript_works_in_a_worker() {
+    const FIXTURE: &str = "fixtures/workers/aws-sdk";
+    let modules = install(FIXTURE).await;
+    let project = Project::copy(FIXTURE);
+    std::os::unix::fs::symlink(modules, project.path().join("node_modules")).unwrap();
+    let mut node = project.dev(&["--s3-port", "0"]).await;
+    let place = place_of(&node.said("S3 on http://").await);
+    let word = |name: &str| place[name].as_str().unwrap();
+    let target = format!(
+        "/check?endpoint={}&id={}&secret={}",
+        word("endpoint"),
+        word("accessKeyId"),
+        word("secretAccessKey")
+    );
+    let report = node.get(&target).await.json();
+    let results = report["results"].as_array().unwrap_or_else(|| panic!("{report:#}\n{}", node.output()));
+    let failed: Vec<_> = results.iter().filter(|result| result["ok"] != true).collect();
+    assert!(failed.is_empty() && results.len() == 14, "{failed:#?}\n{}", node.output());
     node.stop().await;
 }
 

@@ -43,6 +43,7 @@ fn nothing_reaches_upward() {
         ("r2", 2),
         ("hyperdrive", 2),
         ("project", 2),
+        ("remote", 2),
         ("state", 2),
         ("objects", 3),
         ("catalog", 4),
