@@ -2,6 +2,7 @@
 
 mod objects;
 mod rules;
+mod uploads;
 
 use http::{HeaderMap, Method, StatusCode};
 use selvedge_catalog::ResourceKind;
@@ -37,6 +38,7 @@ pub(crate) async fn answer(api: &Api, mut call: Call, path: &[&str]) -> Outcome 
                     let options = FsckOptions { repair: call.query("repair").is_some() };
                     success(bucket.fsck(options, |_| ()).await?)
                 }
+                (_, ["selvedge", "uploads", rest @ ..]) => uploads::answer(&bucket, call, rest).await,
                 (_, ["objects", key @ ..]) => objects::answer(&bucket, call, &key.join("/")).await,
                 (_, feature) => rules::answer(&bucket, call, feature).await,
             }

@@ -1,12 +1,20 @@
 //! Objects: their bytes as bodies, their metadata as headers.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
-use selvedge_r2::{Bucket, Conditions, Get, HttpMetadata, ListOptions, Object, PutOptions, Range};
+use selvedge_base::Millis;
+use selvedge_r2::{
+    Algorithm, Bucket, Checksums, Conditions, Get, HttpMetadata, ListOptions, Object, PutOptions, Range,
+    StorageClass,
+};
 use serde_json::{Value, json};
 
 use crate::envelope::{Outcome, Refused, success, with_info};
@@ -35,7 +43,7 @@ pub(super) async fn answer(bucket: &Bucket, call: Call, key: &str) -> Outcome {
     }
 }
 
-fn row(object: &Object) -> Value {
+pub(super) fn row(object: &Object) -> Value {
     let custom: serde_json::Map<_, _> =
         object.custom.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     json!({
@@ -100,29 +108,22 @@ async fn get(bucket: &Bucket, call: &Call, key: &str) -> Outcome {
     put(header::CONTENT_DISPOSITION, object.http.content_disposition.as_deref());
     put(header::CONTENT_ENCODING, object.http.content_encoding.as_deref());
     put(header::CACHE_CONTROL, object.http.cache_control.as_deref());
+    put(header::EXPIRES, object.http.cache_expiry.and_then(http_date).as_deref());
+    if object.class != StorageClass::Standard {
+        put(HeaderName::from_static("cf-r2-storage-class"), Some(object.class.as_str()));
+    }
     put(HeaderName::from_static(CUSTOM), Some(&row(&object)["custom_metadata"].to_string()));
     Ok(response)
 }
 
 async fn put(bucket: &Bucket, call: Call, key: &str) -> Outcome {
-    let Some(size) = call.body.size_hint().exact() else {
-        return Err(Refused::new(StatusCode::LENGTH_REQUIRED, 10001, "an object needs a content-length"));
-    };
+    let size = size(&call)?;
     let headers = &call.parts.headers;
-    let custom = match headers.get(CUSTOM) {
-        Some(json) => {
-            let pairs: std::collections::BTreeMap<String, String> = serde_json::from_slice(json.as_bytes())
-                .map_err(|_| {
-                Refused::bad_request(format!("{CUSTOM} must be a JSON object of strings"))
-            })?;
-            pairs.into_iter().collect()
-        }
-        None => Vec::new(),
-    };
     let options = PutOptions {
         http: metadata(headers),
-        custom,
+        custom: custom(headers)?,
         class: super::class(headers)?,
+        checksums: md5(headers)?,
         ..PutOptions::default()
     };
     let body = BodyDataStream::new(call.body).map_err(io::Error::other);
@@ -130,7 +131,41 @@ async fn put(bucket: &Bucket, call: Call, key: &str) -> Outcome {
     success(row(&object))
 }
 
-fn metadata(headers: &HeaderMap) -> HttpMetadata {
+pub(super) fn size(call: &Call) -> Result<u64, Refused> {
+    let none = || Refused::new(StatusCode::LENGTH_REQUIRED, 10001, "an object needs a content-length");
+    call.body.size_hint().exact().ok_or_else(none)
+}
+
+pub(super) fn custom(headers: &HeaderMap) -> Result<Vec<(String, String)>, Refused> {
+    let Some(json) = headers.get(CUSTOM) else { return Ok(Vec::new()) };
+    let pairs: BTreeMap<String, String> = serde_json::from_slice(json.as_bytes())
+        .map_err(|_| Refused::bad_request(format!("{CUSTOM} must be a JSON object of strings")))?;
+    Ok(pairs.into_iter().collect())
+}
+
+/// What the body must be, when its sender knows.
+pub(super) fn md5(headers: &HeaderMap) -> Result<Checksums, Refused> {
+    let Some(given) = headers.get("content-md5") else { return Ok(Checksums::default()) };
+    let bytes = STANDARD.decode(given.as_bytes()).ok().filter(|bytes| bytes.len() == Algorithm::Md5.size());
+    let bytes = bytes.ok_or_else(|| Refused::bad_request("content-md5 must be an MD5 in base64"))?;
+    Ok(Checksums::of(Algorithm::Md5, &bytes))
+}
+
+fn http_date(at: i64) -> Option<String> {
+    let at = UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(at).ok()?))?;
+    Some(httpdate::fmt_http_date(at))
+}
+
+/// Milliseconds since the epoch of an HTTP date, or of an ISO one.
+fn moment(text: &str) -> Option<i64> {
+    let http = || {
+        let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    Millis::parse_iso(text).and_then(|at| i64::try_from(at.0).ok()).or_else(http)
+}
+
+pub(super) fn metadata(headers: &HeaderMap) -> HttpMetadata {
     let text = |name| {
         headers.get(name).and_then(|v: &HeaderValue| str::from_utf8(v.as_bytes()).ok()).map(str::to_owned)
     };
@@ -140,8 +175,6 @@ fn metadata(headers: &HeaderMap) -> HttpMetadata {
         content_disposition: text(header::CONTENT_DISPOSITION),
         content_encoding: text(header::CONTENT_ENCODING),
         cache_control: text(header::CACHE_CONTROL),
-        cache_expiry: text(header::EXPIRES)
-            .and_then(|date| selvedge_base::Millis::parse_iso(&date))
-            .and_then(|at| i64::try_from(at.0).ok()),
+        cache_expiry: text(header::EXPIRES).and_then(|date| moment(&date)),
     }
 }

@@ -4,6 +4,7 @@ mod bucket;
 mod bulk;
 mod object;
 mod rules;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     /// Write many objects at once.
     #[command(subcommand)]
     Bulk(bulk::Command),
+    /// Make a bucket here and one of another S3 the same, in either direction.
+    Sync(sync::Sync),
     /// Hold every object against its checksum and every file against the objects; exit code 1 if something is wrong.
     Fsck {
         bucket: String,
@@ -51,6 +54,7 @@ pub(crate) async fn run(arguments: R2Arguments) -> ExitCode {
         Command::Bucket(command) => command.run(place).await,
         Command::Object(command) => command.run(place).await,
         Command::Bulk(command) => command.run(place).await,
+        Command::Sync(sync) => sync.run(place).await,
         Command::Fsck { bucket, repair } => fsck(place, &bucket, repair).await,
     })
 }

@@ -7,7 +7,7 @@ mod output;
 mod place;
 mod transfer;
 
-pub(crate) use output::{bar, facts, json, plain, raw, segment, spinner, spoken, table};
+pub(crate) use output::{bar, byte_bar, facts, json, plain, raw, segment, spinner, spoken, table};
 pub(crate) use place::{Place, PlaceArguments};
 pub(crate) use transfer::{file_body, files_body, full, save};
 

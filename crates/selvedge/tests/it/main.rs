@@ -14,6 +14,7 @@ mod reload;
 mod s3;
 mod sessions;
 mod support;
+mod sync;
 mod tidy;
 mod tools;
 mod words;

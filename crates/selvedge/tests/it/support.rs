@@ -133,12 +133,17 @@ impl Reply {
 }
 
 impl Node {
-    #[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(directory, arguments, &[])
+    }
+
+    /// As [`Node::start`], with variables in its environment.
+    #[expect(clippy::disallowed_methods, reason = "a test starts the binary as a user does")]
+    pub(crate) fn start_with(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_selvedge"))
             .args(arguments)
             .current_dir(directory)
-            .stdin(Stdio::null())
+                .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
