@@ -83,6 +83,12 @@ pub(crate) struct Kit {
     /// Where they are installed: a directory with `node_modules` in it.
     pub(crate) npm: PathBuf,
     pub(crate) worker: PathBuf,
+    /// For the contestants alone.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What it answers as soon as it runs.
+    pub(crate) alive: &'static str,
+    /// What is asked for once, before anything is measured.
+    pub(crate) ready: &'static str,
 }
 
 impl Kit {
@@ -142,6 +148,7 @@ impl Kit {
         let log = fs::File::create(directory.path().join("contestant.log"))?;
         let child = command
             .current_dir(directory.path())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -152,8 +159,9 @@ impl Kit {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut running = Running { child, address, directory };
         for _ in 0..600 {
-            if get(address, "/none").await.is_ok() {
-                get(address, "/setup").await.with_context(|| format!("{}: /setup", contestant.name()))?;
+            if get(address, self.alive).await.is_ok() {
+                let ready = get(address, self.ready).await;
+                ready.with_context(|| format!("{}: {}", contestant.name(), self.ready))?;
                 return Ok(running);
             }
             if let Some(status) = running.child.try_wait()? {

@@ -12,6 +12,7 @@
 mod contestant;
 mod d1_direct;
 mod d1_replicas;
+mod hyperdrive;
 mod kv_direct;
 mod load;
 mod report;
@@ -67,6 +68,8 @@ struct Arguments {
 enum Part {
     /// The S3 endpoint beside SeaweedFS, nginx and dd. Needs weed, nginx and dd.
     S3(s3::Arguments),
+    /// Hyperdrive's pool and cache beside PgBouncer and direct connections. Needs the databases' Debian packages.
+    Hyperdrive(hyperdrive::Arguments),
     /// KV behind its socket, without a runtime, beside Redis with fsync always. Needs redis-server and taskset.
     KvDirect(kv_direct::Arguments),
     /// What `kv-direct` starts.
@@ -79,6 +82,10 @@ enum Part {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.part {
+        Some(Part::Hyperdrive(arguments)) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(hyperdrive::run(arguments)),
         Some(Part::KvDirect(arguments)) => kv_direct::run(arguments),
         Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
         Some(Part::D1Replicas(arguments)) => d1_replicas::run(arguments),
@@ -101,6 +108,9 @@ async fn compare(arguments: Arguments) -> Result<()> {
         npm: arguments.npm.clone().unwrap_or_else(|| std::env::temp_dir().join("selvedge-bench-peers")),
         peers: root.join("fixtures/peers"),
         worker: root.join("fixtures/workers/bench"),
+        environment: Vec::new(),
+        alive: "/none",
+        ready: "/setup",
     };
     if arguments.contestants.iter().any(|c| *c != Contestant::Selvedge) {
         kit.install_peers()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selvedge_base::{SharedClock, random_hex};
 
-use crate::cache::{CacheCounters, CacheSettings, CacheStore, DEFAULT_STORE_BYTES, QueryCache};
+use crate::cache::{CacheCounters, CacheSettings, CacheStore, QueryCache};
 use crate::mysql::{MySql, MySqlConfig, MySqlCredential, MySqlMode};
 use crate::net::TlsError;
 use crate::pool::{Counters, PoolConfig, Status};
@@ -63,11 +63,13 @@ pub enum PoolerError {
 }
 
 impl Pooler {
-    /// Connects to nothing yet. Must be called inside a tokio runtime.
+    /// Connects to nothing yet. Must be called inside a tokio runtime. `store` keeps the answers of every pooler of
+    /// the process.
     pub fn new(
         origin: Origin,
         login: Login,
         settings: PoolerSettings,
+        store: &Arc<CacheStore>,
         clock: &SharedClock,
     ) -> Result<(Self, ClientLogin), PoolerError> {
         let database = String::from_utf8_lossy(&origin.database_name()).into_owned();
@@ -79,8 +81,7 @@ impl Pooler {
         let client =
             ClientLogin { user: user.clone(), password: password.clone(), database: database.clone() };
         let PoolerSettings { pool, postgres, mysql, cache } = settings;
-        let store = CacheStore::new(DEFAULT_STORE_BYTES, Arc::clone(clock));
-        let cache = Some(QueryCache::new(store, cache));
+        let cache = Some(QueryCache::new(Arc::clone(store), cache));
         let clock = Arc::clone(clock);
         let pooler = if origin.scheme == "mysql" {
             let credential = MySqlCredential { user, password, database };

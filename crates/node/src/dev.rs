@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::data::{DataDirectory, DataError};
 use crate::exceptions::Exceptions;
+use crate::hyperdrive::Pools;
 use crate::locations::{self, Colo};
 use crate::release::{ReleaseError, Workshop};
 use crate::report::{Failed, Notice, Report};
@@ -143,6 +144,7 @@ impl Dev {
             run: data.run().to_owned(),
             data: data.path().to_owned(),
             storage,
+            pools: Pools::new(&clock),
             clock: Arc::clone(&clock),
             migrate: options.migrate,
             colos: options.colos.clone(),

@@ -1,10 +1,13 @@
 //! Hyperdrive in an app: for each configuration a pool and a cache behind a socket that only its Worker knows.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use selvedge_hyperdrive::{Login, Origin, OriginError, Pooler, PoolerError, PoolerSettings};
-use selvedge_project::{HyperdriveSettings, Worker};
+use selvedge_base::SharedClock;
+use selvedge_hyperdrive::cache::{CacheStore, DEFAULT_STORE_BYTES};
+use selvedge_hyperdrive::{ClientLogin, Login, Origin, OriginError, Pooler, PoolerError, PoolerSettings};
+use selvedge_project::{Hyperdrive, HyperdriveSettings, Worker};
 use selvedge_workerd::HyperdriveTarget;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
@@ -17,6 +20,44 @@ pub enum HyperdriveError {
     Origin(#[from] OriginError),
     #[error(transparent)]
     Pooler(#[from] PoolerError),
+}
+
+/// The pools of all releases. A release that configures a binding as one before it did, and that still is, gets the
+/// same pool: neither connections nor answers are lost to an edit of the Worker.
+pub(crate) struct Pools {
+    store: Arc<CacheStore>,
+    clock: SharedClock,
+    open: Mutex<Vec<Weak<Pool>>>,
+}
+
+/// A pool, whom it is for, and what its Worker logs in with.
+struct Pool {
+    worker: String,
+    config: Hyperdrive,
+    pooler: Pooler,
+    login: ClientLogin,
+}
+
+impl Pools {
+    pub(crate) fn new(clock: &SharedClock) -> Self {
+        let store = CacheStore::new(DEFAULT_STORE_BYTES, Arc::clone(clock));
+        Self { store, clock: Arc::clone(clock), open: Mutex::default() }
+    }
+
+    /// The pool of a binding. It lives for as long as somebody holds it.
+    fn get(&self, worker: &str, config: &Hyperdrive, origin: Origin) -> Result<Arc<Pool>, PoolerError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|pool| pool.strong_count() > 0);
+        let mut known = open.iter().filter_map(Weak::upgrade);
+        if let Some(pool) = known.find(|pool| pool.worker == worker && pool.config == *config) {
+            return Ok(pool);
+        }
+        let settings = settings(&config.settings);
+        let (pooler, login) = Pooler::new(origin, Login::Made, settings, &self.store, &self.clock)?;
+        let pool = Arc::new(Pool { worker: worker.to_owned(), config: config.clone(), pooler, login });
+        open.push(Arc::downgrade(&pool));
+        Ok(pool)
+    }
 }
 
 impl Workshop {
@@ -47,11 +88,11 @@ impl Workshop {
                 password: origin.password.clone(),
             };
             if config.settings.pool {
-                let settings = settings(&config.settings);
-                let made = Pooler::new(origin, Login::Made, settings, &self.clock);
-                let (pooler, login) = made.map_err(|error| wrong(error.into()))?;
-                (target.user, target.password) = (login.user, login.password);
-                poolers.spawn(async move { pooler.serve(listener.into()).await });
+                let pool = self.pools.get(&worker.name, config, origin);
+                let pool = pool.map_err(|error| wrong(error.into()))?;
+                target.user.clone_from(&pool.login.user);
+                target.password.clone_from(&pool.login.password);
+                poolers.spawn(async move { pool.pooler.serve(listener.into()).await });
             } else {
                 poolers.spawn(selvedge_hyperdrive::relay(listener, binding.clone(), origin));
             }
@@ -77,4 +118,39 @@ fn settings(wanted: &HyperdriveSettings) -> PoolerSettings {
         settings.cache.stale_while_revalidate = Duration::from_secs(seconds.into());
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use selvedge_base::SystemClock;
+
+    use super::*;
+
+    fn config(database: &str, max_age: u32) -> Hyperdrive {
+        Hyperdrive {
+            binding: "DB".to_owned(),
+            connection_string: format!("postgres://u:p@localhost/{database}"),
+            settings: HyperdriveSettings { max_age: Some(max_age), ..HyperdriveSettings::default() },
+            ..Hyperdrive::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pool_outlives_a_release_that_changes_nothing_about_it() {
+        let pools = Pools::new(&SystemClock::shared());
+        let get = |worker: &str, config: &Hyperdrive| {
+            pools.get(worker, config, Origin::parse(&config.connection_string).unwrap()).unwrap()
+        };
+        let first = get("shop", &config("a", 60));
+        assert!(Arc::ptr_eq(&first, &get("shop", &config("a", 60))));
+        for other in
+            [get("shop", &config("b", 60)), get("shop", &config("a", 5)), get("blog", &config("a", 60))]
+        {
+            assert!(!Arc::ptr_eq(&first, &other));
+        }
+        let gone = Arc::downgrade(&first);
+        drop(first);
+        assert!(gone.upgrade().is_none(), "nobody uses it any more");
+        assert_eq!(pools.open.lock().unwrap().iter().filter(|pool| pool.strong_count() > 0).count(), 0);
+    }
 }

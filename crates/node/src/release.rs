@@ -11,7 +11,7 @@ use selvedge_workerd::{
 };
 use tokio::task::JoinSet;
 
-use crate::hyperdrive::HyperdriveError;
+use crate::hyperdrive::{HyperdriveError, Pools};
 use crate::locations::{self, Colo};
 use crate::report::{Notice, Report};
 use crate::storage::{Storage, StorageError};
@@ -67,6 +67,7 @@ pub(crate) struct Workshop {
     pub(crate) data: PathBuf,
     pub(crate) storage: Arc<Storage>,
     pub(crate) clock: SharedClock,
+    pub(crate) pools: Pools,
     pub(crate) migrate: bool,
     /// The locations that the command line asks for.
     pub(crate) colos: Vec<Colo>,

@@ -172,7 +172,7 @@ pub enum ObjectState {
     RenamedTo(String),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hyperdrive {
     pub binding: String,
     pub id: String,

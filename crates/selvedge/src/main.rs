@@ -33,11 +33,15 @@ fn main() -> ExitCode {
         // One core is workerd's: with a thread on each, requests would wander between cores and wake both.
         _ => cores.saturating_sub(1).max(1),
     };
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return console::failure(&error, FAILED),
-        };
+    let mut builder = match arguments.command {
+        // A pool on one thread passes messages on from where they arrive: nothing is shared, and nobody is woken.
+        Command::Hyperdrive(_) if threads == 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match builder.worker_threads(threads).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return console::failure(&error, FAILED),
+    };
     match arguments.command {
         Command::Dev(dev) => runtime.block_on(dev::run(dev)),
         Command::Clock(clock) => runtime.block_on(clock::run(clock)),

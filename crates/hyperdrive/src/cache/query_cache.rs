@@ -129,6 +129,13 @@ impl QueryCache {
     }
 }
 
+impl Drop for QueryCache {
+    fn drop(&mut self) {
+        // Nobody can ask for its answers any more, and others share the memory.
+        self.purge();
+    }
+}
+
 /// An answer on its way into the cache. Dropped without [`Fill::finish`], it leaves nothing: that is how errors,
 /// clients that went away and answers that were cut short stay out.
 pub struct Fill {

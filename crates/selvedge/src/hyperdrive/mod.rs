@@ -4,11 +4,13 @@ mod options;
 mod status;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use selvedge_base::SystemClock;
 use selvedge_hyperdrive::Pooler;
+use selvedge_hyperdrive::cache::{CacheStore, DEFAULT_STORE_BYTES};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,8 +24,10 @@ pub(crate) async fn run(arguments: HyperdriveArguments) -> ExitCode {
 
 async fn serve(arguments: HyperdriveArguments) -> Outcome {
     let options = arguments.read()?;
+    let clock = SystemClock::shared();
+    let store = CacheStore::new(DEFAULT_STORE_BYTES, Arc::clone(&clock));
     let (pooler, login) =
-        Pooler::new(options.origin.clone(), options.login.clone(), options.settings, &SystemClock::shared())?;
+        Pooler::new(options.origin.clone(), options.login.clone(), options.settings, &store, &clock)?;
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;

@@ -6,6 +6,7 @@ mod crash;
 mod d1_history;
 mod differential;
 mod examples;
+mod hyperdrive;
 mod kv_edge;
 mod mistakes;
 mod orms;

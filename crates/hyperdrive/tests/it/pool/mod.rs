@@ -1,6 +1,7 @@
 //! The Postgres pooler in front of a real server.
 
 mod caching;
+mod chaos;
 mod copy;
 mod extended;
 mod failures;

@@ -1,0 +1,112 @@
+//! What stands between clients and their database.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::database::{DATABASE, PASSWORD, Postgres, USER};
+use super::process::{Server, command, directory, find_or_say, free_address};
+use crate::usage;
+
+/// Selvedge's pool without its cache, which is what others are held against.
+pub(super) const POOLED: &str = "selvedge";
+pub(super) const CACHED: &str = "selvedge, cached";
+pub(super) const DIRECT: &str = "direct";
+pub(super) const PGBOUNCER: &str = "PgBouncer";
+
+/// Where clients connect to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    /// The process in between.
+    pub(super) pooler: Option<u32>,
+}
+
+impl Target {
+    /// A libpq program that connects here.
+    pub(super) fn client(&self, program: &Path) -> Command {
+        let mut command = command(program, None);
+        command
+            .arg("--host=127.0.0.1")
+            .arg(format!("--port={}", self.address.port()))
+            .arg(format!("--username={USER}"))
+            .env("PGPASSWORD", PASSWORD)
+            .env("PGSSLMODE", "disable")
+            .env("PGGSSENCMODE", "disable");
+        command
+    }
+
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        self.pooler.map(|id| usage::of_tree(id).cpu_seconds)
+    }
+
+    pub(super) fn resident_bytes(&self) -> Option<u64> {
+        self.pooler.map(|id| usage::of_tree(id).resident_bytes)
+    }
+}
+
+pub(super) struct Contestant {
+    pub(super) name: &'static str,
+    pub(super) target: Target,
+    _server: Option<Server>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Contestant {
+    pub(super) fn direct(target: Target) -> Self {
+        Self { name: DIRECT, target, _server: None, _directory: None }
+    }
+
+    /// `selvedge hyperdrive` in front of `url`, with `pool` connections.
+    pub(super) fn selvedge(binary: &Path, url: &str, pool: usize, cached: bool) -> Result<Self> {
+        let (directory, address) = (tempfile::tempdir()?, free_address()?);
+        let mut selvedge = Command::new(binary);
+        selvedge
+            .args(["hyperdrive", url, "--listen", &address.to_string()])
+            .args(["--max-connections", &pool.to_string()]);
+        if !cached {
+            selvedge.args(["--max-age", "0"]);
+        }
+        let name = if cached { CACHED } else { POOLED };
+        Self::new(name, selvedge, address, directory)
+    }
+
+    /// PgBouncer, pooling by transaction; `None` when it is not installed.
+    pub(super) fn pgbouncer(postgres: &Postgres, pool: usize) -> Result<Option<Self>> {
+        let Some(binary) = find_or_say("pgbouncer", "PgBouncer") else { return Ok(None) };
+        let (directory, address) = (directory(postgres.user)?, free_address()?);
+        let users = directory.path().join("users");
+        std::fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n"))?;
+        let config = directory.path().join("pgbouncer.ini");
+        let (database, port) = (postgres.target().address, address.port());
+        std::fs::write(
+            &config,
+            format!(
+                "[databases]\n{DATABASE} = host=127.0.0.1 port={} dbname={DATABASE}\n\
+                 [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = scram-sha-256\n\
+                 auth_file = {}\npool_mode = transaction\ndefault_pool_size = {pool}\n\
+                 max_client_conn = 15000\nunix_socket_dir =\nlog_connections = 0\nlog_disconnections = 0\n\
+                 ignore_startup_parameters = extra_float_digits\n",
+                database.port(),
+                users.display(),
+            ),
+        )?;
+        let mut pgbouncer = command(&binary, postgres.user);
+        pgbouncer.arg(&config).current_dir(directory.path());
+        Self::new(PGBOUNCER, pgbouncer, address, directory).map(Some)
+    }
+
+    fn new(
+        name: &'static str,
+        command: Command,
+        address: SocketAddr,
+        directory: tempfile::TempDir,
+    ) -> Result<Self> {
+        let server = Server::start(command, address, &directory.path().join("log"))
+            .with_context(|| format!("cannot start {name}"))?;
+        let target = Target { address, pooler: Some(server.id()) };
+        Ok(Self { name, target, _server: Some(server), _directory: Some(directory) })
+    }
+}

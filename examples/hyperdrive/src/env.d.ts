@@ -1,0 +1,4 @@
+interface Env {
+  HYPERDRIVE: Hyperdrive;
+  FRESH: Hyperdrive;
+}
