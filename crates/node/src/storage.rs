@@ -196,3 +196,24 @@ fn named(kind: ResourceKind) -> ResourceName {
 fn listen(path: &Path) -> Result<UnixListener, StorageError> {
     UnixListener::bind(path).map_err(|source| StorageError::Listen { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_kept_as_the_project_says() {
+        let said = D1Settings {
+            history: false,
+            retention_days: 7,
+            replicas: 2,
+            replica_lag_ms: 500,
+            ..D1Settings::default()
+        };
+        let kept = d1_settings(&said);
+        assert!(!kept.history);
+        assert_eq!(kept.retention, Duration::from_hours(7 * 24));
+        assert_eq!((kept.replication.replicas, kept.replication.lag), (2, Duration::from_millis(500)));
+        assert_eq!(d1_settings(&D1Settings::default()), selvedge_d1::Settings::default());
+    }
+}
