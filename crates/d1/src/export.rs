@@ -2,16 +2,22 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::Database;
 
 /// Bytes of text that are made before the reader gets them, and pieces that may wait for the reader.
 const PIECE: usize = 256 * 1024;
 const WAITING: usize = 4;
+
+/// How long an export waits for whoever takes it: what it reads cannot be moved out of SQLite's log meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What an export holds.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub enum ExportError {
     VirtualTable(String),
     #[error("there is no table {0:?}")]
     NoTable(String),
+    #[error("nobody has taken any of the export for {} s", PATIENCE.as_secs())]
+    Stalled,
     #[error("the database could not be read")]
     Database(#[from] selvedge_sqlite::Error),
 }
@@ -92,7 +100,17 @@ impl Out {
 
     fn flush(&mut self) -> Result<(), ExportError> {
         let piece = std::mem::replace(&mut self.text, String::with_capacity(PIECE));
-        self.to.blocking_send(Ok(piece)).map_err(|_| selvedge_sqlite::Error::Closed.into())
+        let stalled = Instant::now() + PATIENCE;
+        let mut piece = Ok(piece);
+        loop {
+            match self.to.try_send(piece) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Closed(_)) => return Err(selvedge_sqlite::Error::Closed.into()),
+                Err(TrySendError::Full(_)) if Instant::now() > stalled => return Err(ExportError::Stalled),
+                Err(TrySendError::Full(again)) => piece = again,
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 

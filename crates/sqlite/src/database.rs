@@ -105,7 +105,6 @@ impl Database {
             }
             _ => None,
         };
-        let writer = Writer::start(connection, path, options.queue, recorder);
         let readers = Readers::new(options.readers, {
             let path = path.to_owned();
             move || {
@@ -114,6 +113,10 @@ impl Database {
                 Ok(reader)
             }
         });
+        if let Some(recorder) = &mut recorder {
+            recorder.mind(Arc::clone(readers.active()));
+        }
+        let writer = Writer::start(connection, path, options.queue, recorder);
         Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), writer, readers, history }) })
     }
 

@@ -1,19 +1,63 @@
 //! The pool of reading connections. Opened when first needed, kept, never more than the limit.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result};
 
 type Connect = dyn Fn() -> rusqlite::Result<Connection> + Send + Sync;
 
+/// The reads that may last, to be stopped when they last too long.
+#[derive(Default)]
+pub(crate) struct Active {
+    next: AtomicU64,
+    reads: Mutex<HashMap<u64, (Instant, InterruptHandle)>>,
+}
+
+impl fmt::Debug for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Active").finish_non_exhaustive()
+    }
+}
+
+impl Active {
+    fn enter(&self, connection: &Connection) -> Reading<'_> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let handle = connection.get_interrupt_handle();
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (Instant::now(), handle));
+        Reading { active: self, id }
+    }
+
+    /// Interrupts the reads that began longer than `age` ago, and says how many.
+    pub(crate) fn stop_older(&self, age: Duration) -> usize {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = reads.values().filter(|(begun, _)| begun.elapsed() > age);
+        old.inspect(|(_, handle)| handle.interrupt()).count()
+    }
+}
+
+struct Reading<'a> {
+    active: &'a Active,
+    id: u64,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.active.reads.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
 pub(crate) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     connect: Arc<Connect>,
+    active: Arc<Active>,
     limit: usize,
 }
 
@@ -38,8 +82,13 @@ impl Readers {
             idle: Arc::new(Mutex::new(Vec::with_capacity(limit))),
             permits: Arc::new(Semaphore::new(limit)),
             connect: Arc::new(connect),
+            active: Arc::default(),
             limit,
         }
+    }
+
+    pub(crate) fn active(&self) -> &Arc<Active> {
+        &self.active
     }
 
     pub(crate) async fn run_here<T>(&self, job: impl FnOnce(&Connection) -> T) -> Result<T> {
@@ -55,11 +104,14 @@ impl Readers {
         job: impl FnOnce(&Connection) -> T + Send + 'static,
     ) -> Result<T> {
         let permit = self.permit().await?;
-        let (idle, connect) = (Arc::clone(&self.idle), Arc::clone(&self.connect));
+        let (idle, connect, active) =
+            (Arc::clone(&self.idle), Arc::clone(&self.connect), Arc::clone(&self.active));
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let connection = take(&idle, &*connect)?;
+            let reading = active.enter(&connection);
             let answer = job(&connection);
+            drop(reading);
             give_back(&idle, connection);
             Ok(answer)
         })

@@ -161,4 +161,24 @@ impl Database {
         });
         restored.await.map_err(|_| HistoryError::Closed)?
     }
+
+    /// Rebuilds the file without its free pages: SQLite's `VACUUM`, in one commit like any other. It needs room for
+    /// two more copies of the database, and writers wait for it.
+    pub async fn vacuum(&self) -> Result<()> {
+        let history = Arc::clone(self.history().ok_or(HistoryError::Off)?);
+        let vacuumed = self.apart(move |writer, recorder| {
+            let recorder = recorder.ok_or(HistoryError::Off)?;
+            // The writer's is under the policy for what users write.
+            let mut connection = (history.connect_writer)()?;
+            recorder.watch(&mut connection)?;
+            recorder.before_commit();
+            let done = connection.execute_batch("VACUUM");
+            recorder.after_commit(0);
+            done?;
+            // The file itself is cut off by a checkpoint.
+            recorder.checkpoint_now(writer);
+            Ok(())
+        });
+        vacuumed.await.map_err(|_| HistoryError::Closed)?
+    }
 }

@@ -29,6 +29,9 @@ pub struct Keep {
     /// Pages in SQLite's own log after which they are moved to the database. When the history cannot be written,
     /// writes go on without it after sixteen times as many.
     pub checkpoint: u32,
+    /// A read on a thread of its own that lasts longer is stopped when SQLite's own log has become 64 times as long
+    /// as `checkpoint` beside it.
+    pub longest_read: Duration,
 }
 
 impl Default for Keep {
@@ -42,6 +45,7 @@ impl Default for Keep {
             segment_bytes: 8 << 20,
             snapshot_bytes: 4 << 20,
             checkpoint: 2000,
+            longest_read: Duration::from_secs(30),
         }
     }
 }

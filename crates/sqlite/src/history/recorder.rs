@@ -15,12 +15,21 @@ use rusqlite::Connection;
 use selvedge_base::{SharedClock, crash_point};
 
 use super::error::{HistoryError, Result};
-use super::options::HistoryOptions;
+use super::options::{HistoryOptions, Keep};
 use super::stamp::{remove_stamp, write_stamp};
+use crate::readers::Active;
 
 /// Times as many frames as between checkpoints, after which writes do not wait for a history that cannot be
 /// written.
 const GIVE_UP: u32 = 16;
+
+/// Times as many, after which a checkpoint waits for readers instead of leaving what they need: when there is always
+/// one, SQLite's log would never be started over.
+const FORCE: u32 = 16;
+/// Times as many, after which readers that have lasted too long are stopped.
+const EVICT: u32 = 64;
+/// For which a checkpoint waits for readers at most.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// One commit that the log may not have yet.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +159,9 @@ pub(crate) struct Recorder {
     due: u32,
     /// Frames between two checkpoints.
     checkpoint: u32,
+    longest_read: Duration,
+    /// Those that may last.
+    readers: Arc<Active>,
     database: PathBuf,
     log: PathBuf,
     pub(crate) copier: Option<JoinHandle<()>>,
@@ -161,7 +173,7 @@ impl Recorder {
     /// `ms` is when the newest record was made.
     pub(crate) fn new(shared: Arc<Shared>, options: &HistoryOptions, database: &Path, ms: u64) -> Self {
         let position = shared.committed();
-        let checkpoint = options.keep.checkpoint;
+        let Keep { checkpoint, longest_read, .. } = options.keep;
         Self {
             shared,
             clock: Arc::clone(&options.clock),
@@ -171,6 +183,8 @@ impl Recorder {
             frames: 0,
             due: checkpoint,
             checkpoint,
+            longest_read,
+            readers: Arc::default(),
             database: database.to_owned(),
             log: options.directory.clone(),
             copier: None,
@@ -216,6 +230,11 @@ impl Recorder {
         self.shared.maybe.store(self.position, Ordering::SeqCst);
     }
 
+    /// The readers among which those are that last too long.
+    pub(crate) fn mind(&mut self, readers: Arc<Active>) {
+        self.readers = readers;
+    }
+
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -235,7 +254,7 @@ impl Recorder {
             return;
         }
         match self.shared.wait_synced(self.position) {
-            Ok(()) => self.run_checkpoint(connection, "PASSIVE", true),
+            Ok(()) => self.move_over(connection),
             Err(error) if self.frames >= GIVE_UP * self.checkpoint => {
                 tracing::error!(
                     database = %self.database.display(), %error,
@@ -249,6 +268,32 @@ impl Recorder {
                 tracing::warn!(database = %self.database.display(), %error, "a checkpoint waits for the history");
             }
         }
+    }
+
+    /// Makes a checkpoint although it is not time for one.
+    pub(crate) fn checkpoint_now(&mut self, connection: &Connection) {
+        self.due = 0;
+        self.checkpoint_if_due(connection);
+    }
+
+    /// A checkpoint that gives way to readers, unless they have made SQLite's log too long.
+    fn move_over(&mut self, connection: &Connection) {
+        if self.frames < FORCE * self.checkpoint {
+            return self.run_checkpoint(connection, "PASSIVE", true);
+        }
+        if self.frames >= EVICT * self.checkpoint {
+            let stopped = self.readers.stop_older(self.longest_read);
+            tracing::warn!(
+                database = %self.database.display(), stopped,
+                "reads that last too long were stopped, as SQLite's log has grown too large beside them"
+            );
+        }
+        let wait = self.longest_read.min(WAIT);
+        let _ = connection.busy_timeout(wait);
+        self.run_checkpoint(connection, "RESTART", true);
+        let _ = connection.busy_timeout(WAIT);
+        // It is the next commit that tells whether it was started over.
+        self.due = self.frames + FORCE * self.checkpoint / 4;
     }
 
     /// The last thing: everything into the file, so that it can be copied alone.

@@ -37,6 +37,7 @@ const KEEP: Keep = Keep {
     segment_bytes: 64 << 10,
     snapshot_bytes: 128 << 10,
     checkpoint: 60,
+    longest_read: Duration::from_secs(30),
 };
 
 fn open(directory: &Path) -> Database {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when it must")]
 
+mod bounds;
 mod crash;
 mod damage;
 mod gap;

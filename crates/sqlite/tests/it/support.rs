@@ -25,6 +25,7 @@ pub(crate) const KEEP: Keep = Keep {
     segment_bytes: 32 << 10,
     snapshot_bytes: 64 << 10,
     checkpoint: 30,
+    longest_read: Duration::from_millis(300),
 };
 
 pub(crate) struct Open {
