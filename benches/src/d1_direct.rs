@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use rusqlite::Connection;
 use selvedge_base::SystemClock;
 use selvedge_bindings::{RESOURCE_HEADER, Registry, Resource, TOKEN_HEADER, serve};
@@ -25,49 +26,81 @@ const SETUP: [&str; 3] = [
 const SELECT: &str = "SELECT id, name, value FROM items WHERE id = ?";
 const INSERT: &str = "INSERT INTO log (text) VALUES (?)";
 
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Concurrent connections.
+    #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64"])]
+    connections: Vec<usize>,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Repeat each measurement this often, in turn, and keep the medians.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the data goes: a directory on the disk that is to be measured.
+    #[arg(long)]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Select,
+    Insert,
+}
+
 /// Prints one table.
-pub(crate) async fn run(connections: &[usize], time: Duration) -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let alone = Alone::open(&directory.path().join("alone.sqlite"))?;
-    let selects = alone.measure(time, |connection, n| {
-        let mut statement = connection.prepare_cached(SELECT)?;
-        let row: (i64, String, i64) = statement
-            .query_row([i64::try_from(1 + n % ROWS).unwrap_or(1)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-        // The answer is JSON there too.
-        std::hint::black_box(serde_json::json!([{ "id": row.0, "name": row.1, "value": row.2 }]).to_string());
-        Ok(())
-    })?;
-    let text = "x".repeat(TEXT);
-    let inserts =
-        alone.measure(time, |connection, _| connection.prepare_cached(INSERT)?.execute([&text]).map(drop))?;
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let directory = match &arguments.directory {
+        Some(at) => tempfile::tempdir_in(at)?,
+        None => tempfile::tempdir()?,
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(measure(directory.path(), arguments))
+}
+
+async fn measure(directory: &Path, arguments: &Arguments) -> Result<()> {
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let alone = Alone::open(&directory.join("alone.sqlite"))?;
+    let service = Service::start(directory).await?;
     println!(
         "| what | connections | requests/s | rusqlite alone, one thread | ratio | p50 ms | p99 ms | errors |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|");
-    let service = Service::start(directory.path()).await?;
-    for &count in connections {
-        for (what, alone) in [("select by id", selects), ("durable insert", inserts)] {
-            let insert = what == "durable insert";
-            let text = text.clone();
-            let request = move |n: u64| {
-                let sql = if insert { INSERT } else { SELECT };
-                let value = if insert { serde_json::json!(text) } else { serde_json::json!(1 + n % ROWS) };
-                query(sql, &value)
-            };
-            let Outcome { latency, errors, elapsed } = service.load(count, time, Arc::new(request)).await?;
-            let rate = latency.len() as f64 / elapsed.as_secs_f64();
-            let ms = |quantile| latency.value_at_quantile(quantile) as f64 / 1000.0;
+    for (work, what) in [(Work::Select, "select by id"), (Work::Insert, "durable insert")] {
+        for &count in &arguments.connections {
+            let (mut alones, mut ours) = (Vec::new(), Vec::new());
+            for _ in 0..arguments.rounds.max(1) {
+                alones.push(alone.measure(time, work)?);
+                ours.push(service.load(count, time, Arc::new(move |n| request(work, n))).await?);
+            }
+            alones.sort_by(f64::total_cmp);
+            ours.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
+            let alone = alones[alones.len() / 2];
+            let errors: u64 = ours.iter().map(|outcome| outcome.errors).sum();
+            let middle = ours.swap_remove(ours.len() / 2);
+            let ms = |quantile| middle.latency.value_at_quantile(quantile) as f64 / 1000.0;
             println!(
-                "| {what} | {count} | {rate:.0} | {alone:.0} | {:.2} | {:.2} | {:.2} | {errors} |",
-                rate / alone,
+                "| {what} | {count} | {:.0} | {alone:.0} | {:.2} | {:.2} | {:.2} | {errors} |",
+                middle.per_second(),
+                middle.per_second() / alone,
                 ms(0.5),
                 ms(0.99)
             );
         }
     }
+    println!(
+        "Inserts: an fsync each without Selvedge; shared fsyncs, and a history of every commit, with it."
+    );
     Ok(())
+}
+
+fn request(work: Work, n: u64) -> Vec<u8> {
+    match work {
+        Work::Select => query(SELECT, &serde_json::json!(1 + n % ROWS)),
+        Work::Insert => query(INSERT, &serde_json::json!("x".repeat(TEXT))),
+    }
 }
 
 /// `rusqlite` without anything around it: each insert is a transaction and an fsync.
@@ -83,14 +116,28 @@ impl Alone {
     }
 
     /// How many a second.
-    fn measure(&self, time: Duration, one: impl Fn(&Connection, u64) -> rusqlite::Result<()>) -> Result<f64> {
+    fn measure(&self, time: Duration, work: Work) -> Result<f64> {
+        let text = "x".repeat(TEXT);
         let started = Instant::now();
         let mut done = 0;
         while started.elapsed() < time {
-            one(&self.0, done)?;
+            match work {
+                Work::Select => self.select(done)?,
+                Work::Insert => drop(self.0.prepare_cached(INSERT)?.execute([&text])?),
+            }
             done += 1;
         }
         Ok(done as f64 / started.elapsed().as_secs_f64())
+    }
+
+    fn select(&self, n: u64) -> Result<()> {
+        let mut statement = self.0.prepare_cached(SELECT)?;
+        let id = i64::try_from(1 + n % ROWS)?;
+        let row: (i64, String, i64) =
+            statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        // The answer is JSON there too.
+        std::hint::black_box(serde_json::json!([{ "id": row.0, "name": row.1, "value": row.2 }]).to_string());
+        Ok(())
     }
 }
 

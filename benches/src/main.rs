@@ -11,6 +11,7 @@
 
 mod contestant;
 mod d1_direct;
+mod d1_history;
 mod d1_replicas;
 mod hyperdrive;
 mod kv_direct;
@@ -55,9 +56,6 @@ struct Arguments {
     /// Also write the rows here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Instead: D1's service socket beside rusqlite in this process.
-    #[arg(long)]
-    d1_direct: bool,
     /// Where the peers are installed.
     #[arg(long)]
     npm: Option<PathBuf>,
@@ -72,6 +70,10 @@ enum Part {
     Hyperdrive(hyperdrive::Arguments),
     /// KV behind its socket, without a runtime, beside Redis with fsync always. Needs redis-server and taskset.
     KvDirect(kv_direct::Arguments),
+    /// D1's service socket beside rusqlite in this process, on one thread, with an fsync for each insert.
+    D1Direct(d1_direct::Arguments),
+    /// D1's engine with and without a history, and how long it takes to go back.
+    D1History(d1_history::Arguments),
     /// What `kv-direct` starts.
     #[command(hide = true)]
     KvServe { directory: PathBuf, socket: PathBuf },
@@ -87,6 +89,8 @@ fn main() -> Result<()> {
             .build()?
             .block_on(hyperdrive::run(arguments)),
         Some(Part::KvDirect(arguments)) => kv_direct::run(arguments),
+        Some(Part::D1Direct(arguments)) => d1_direct::run(arguments),
+        Some(Part::D1History(arguments)) => d1_history::run(arguments),
         Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
         Some(Part::D1Replicas(arguments)) => d1_replicas::run(arguments),
         Some(Part::S3(arguments)) => runtime()?.block_on(s3::run(arguments)),
@@ -99,9 +103,6 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 async fn compare(arguments: Arguments) -> Result<()> {
-    if arguments.d1_direct {
-        return d1_direct::run(&arguments.connections, Duration::from_secs_f64(arguments.seconds)).await;
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let kit = Kit {
         selvedge: selvedge()?,

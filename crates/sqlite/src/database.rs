@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::history::{self, History, HistoryOptions, Recorder};
-use crate::readers::Readers;
+use crate::readers::{Active, Readers};
 use crate::space;
 use crate::writer::{WriteError, Writer};
 use crate::{Error, Result, Schema, policy};
@@ -185,6 +185,10 @@ impl Database {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
         Ok(())
+    }
+
+    pub(crate) fn long_reads(&self) -> &Arc<Active> {
+        self.inner.readers.active()
     }
 
     /// Runs `work` on the writer's thread, between transactions.

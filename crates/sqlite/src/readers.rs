@@ -27,7 +27,7 @@ impl fmt::Debug for Active {
 }
 
 impl Active {
-    fn enter(&self, connection: &Connection) -> Reading<'_> {
+    pub(crate) fn enter(&self, connection: &Connection) -> Reading<'_> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let handle = connection.get_interrupt_handle();
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (Instant::now(), handle));
@@ -42,7 +42,7 @@ impl Active {
     }
 }
 
-struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     active: &'a Active,
     id: u64,
 }

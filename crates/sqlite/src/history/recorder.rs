@@ -293,7 +293,7 @@ impl Recorder {
         self.run_checkpoint(connection, "RESTART", true);
         let _ = connection.busy_timeout(WAIT);
         // It is the next commit that tells whether it was started over.
-        self.due = self.frames + FORCE * self.checkpoint / 4;
+        self.due = self.frames + FORCE * self.checkpoint;
     }
 
     /// The last thing: everything into the file, so that it can be copied alone.

@@ -8,7 +8,7 @@ mod segments;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use selvedge_base::on_one_line;
 
 pub use first_page::mend_first_page;
@@ -34,7 +34,8 @@ impl Database {
         let mut report = CheckReport::default();
         report.problems.append(&mut history.found.lock().unwrap_or_else(PoisonError::into_inner));
 
-        // The log first: it is what the database is held against. What it takes from the database has its checksum.
+        // Before what is damaged of the log goes: it may still say what pages should be.
+        let mut bad = self.check_pages(&history, &mut report).await?;
         let still = self.standstill(&history).await?;
         let mut report = blocking(&history, report, move |history, report| {
             history.shared.wait_copied(still.position)?;
@@ -42,15 +43,24 @@ impl Database {
             if repair { history.repair_segments(&still.connection, damaged, report) } else { Ok(()) }
         })
         .await?;
-        let bad = self.check_pages(&history, &mut report).await?;
-        if repair && !bad.is_empty() {
-            self.repair_pages(&history, bad, &mut report).await?;
+        if repair {
+            // And with what the log is now.
+            report.pages = 0;
+            bad.extend(self.check_pages(&history, &mut report).await?);
+            if !bad.is_empty() {
+                self.repair_pages(&history, bad, &mut report).await?;
+            }
         }
+        let known =
+            report.problems.iter().all(|problem| problem.kind != ProblemKind::Page || problem.repaired);
         let still = self.standstill(&history).await?;
+        let reads = Arc::clone(self.long_reads());
         blocking(&history, report, move |history, report| {
             history.shared.wait_copied(still.position)?;
-            let is_sound = check_database(&history.database, &still.connection, report);
-            history.check_reach(&still, repair && is_sound, report)?;
+            let reading = reads.enter(&still.connection);
+            let is_sound = check_database(&history.database, &still.connection, report)?;
+            drop(reading);
+            history.check_reach(&still, repair && is_sound && known, report)?;
             report.kept_aside = kept_aside(&history.log.directory);
             Ok(())
         })
@@ -63,7 +73,7 @@ impl Database {
         let checking = tokio::task::spawn_blocking(move || {
             let connection = connect(&path, Role::Reader { recorded: false })?;
             let mut report = CheckReport::default();
-            check_database(&path, &connection, &mut report);
+            check_database(&path, &connection, &mut report)?;
             Ok(report)
         });
         checking.await.map_err(|_| HistoryError::Closed)?
@@ -99,13 +109,19 @@ struct Still {
 }
 
 /// SQLite's own opinion.
-fn check_database(database: &Path, connection: &Connection, report: &mut CheckReport) -> bool {
+fn check_database(database: &Path, connection: &Connection, report: &mut CheckReport) -> Result<bool> {
     let complaints = (|| {
         let mut check = connection.prepare(&format!("PRAGMA integrity_check({COMPLAINTS})"))?;
         let lines = check.query_map([], |row| row.get(0))?;
         lines.collect::<rusqlite::Result<Vec<String>>>()
     })();
-    let complaints = complaints.unwrap_or_else(|error| vec![on_one_line(&error)]);
+    let complaints = match complaints {
+        Ok(complaints) => complaints,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            return Err(error.into());
+        }
+        Err(error) => vec![on_one_line(&error)],
+    };
     let is_sound = complaints == ["ok"];
     if !is_sound {
         let problems = complaints.into_iter().map(|line| {
@@ -114,7 +130,7 @@ fn check_database(database: &Path, connection: &Connection, report: &mut CheckRe
         });
         report.problems.extend(problems);
     }
-    is_sound
+    Ok(is_sound)
 }
 
 impl History {

@@ -50,11 +50,13 @@ impl Database {
             }
             from += AT_ONCE;
         }
-        let problems = bad.iter().map(|page| {
+        for page in &bad {
             let what = format!("page {page} is not what was written");
-            Problem::new(ProblemKind::Page, &history.database, what)
-        });
-        report.problems.extend(problems);
+            let problem = Problem::new(ProblemKind::Page, &history.database, what);
+            if !report.problems.contains(&problem) {
+                report.problems.push(problem);
+            }
+        }
         Ok(bad)
     }
 
@@ -115,7 +117,12 @@ impl Database {
                 }
                 return Ok(());
             }
-            Err(error @ (HistoryError::Database(_) | HistoryError::Damaged { .. })) => {
+            Err(
+                error @ (HistoryError::Database(_)
+                | HistoryError::Damaged { .. }
+                | HistoryError::TooEarly
+                | HistoryError::Lost { .. }),
+            ) => {
                 let what = format!("the pages cannot be written anew: {}", on_one_line(&error));
                 report.problems.push(Problem::new(ProblemKind::Database, &history.database, what));
                 return Ok(());
