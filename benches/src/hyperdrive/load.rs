@@ -21,6 +21,8 @@ pub(super) struct Load {
     /// With connections of their own per transaction: for so many clients only.
     at_most: usize,
     cacheable: bool,
+    /// A thread for each client: pgbench waits for what it prepares, and must not hold up those in a transaction.
+    threads: bool,
 }
 
 const SELECT: Load = Load { name: "", options: &[], prepared: false, at_most: usize::MAX, cacheable: false };
@@ -31,7 +33,7 @@ const ALL: [Load; 9] = [
     Load { name: "select, prepared", options: &["-S", "-M", "prepared"], prepared: true, ..SELECT },
     Load { name: "TPC-B, simple", options: &["-M", "simple"], ..SELECT },
     Load { name: "TPC-B, extended", options: &["-M", "extended"], ..SELECT },
-    Load { name: "TPC-B, prepared", options: &["-M", "prepared"], prepared: true, ..SELECT },
+    Load { name: "TPC-B, prepared", options: &["-M", "prepared"], prepared: true, threads: true, ..SELECT },
     Load { name: "a connection each", options: &["-S", "-C"], at_most: 64, ..SELECT },
     Load { name: "the same read, simple", options: &["-M", "simple"], cacheable: true, ..SELECT },
     Load { name: "the same read, extended", options: &["-M", "extended"], cacheable: true, ..SELECT },
@@ -64,7 +66,8 @@ pub(super) fn compare(arguments: &Arguments, selvedge: &Path, postgres: &Postgre
         };
         let those: Vec<_> = contestants.iter().filter(takes_part).collect();
         for &clients in arguments.clients.iter().filter(|&&clients| clients <= load.at_most) {
-            let run = |time| Run { workload: load.name, options: &options, clients, time };
+            let threads = if load.threads { clients } else { clients.min(2) };
+            let run = |time| Run { workload: load.name, options: &options, clients, threads, time };
             for contestant in &those {
                 // Connections are opened, plans are made, and the cache reads the catalogs.
                 run(Duration::from_secs(1)).on(contestant)?;

@@ -17,6 +17,7 @@ pub(super) struct Run<'a> {
     /// Besides those for clients, time and log.
     pub(super) options: &'a [&'a str],
     pub(super) clients: usize,
+    pub(super) threads: usize,
     pub(super) time: Duration,
 }
 
@@ -57,7 +58,7 @@ impl Run<'_> {
         let seconds = self.time.as_secs().max(1).to_string();
         pgbench
             .args(["-n", "-l", "-T", &seconds, "-c", &self.clients.to_string()])
-            .args(["-j", &self.clients.min(2).to_string()])
+            .args(["-j", &self.threads.to_string()])
             .arg(format!("--log-prefix={}", directory.join("log").display()))
             .args(self.options)
             .arg(DATABASE)

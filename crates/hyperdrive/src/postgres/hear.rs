@@ -438,3 +438,6 @@ impl Backend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

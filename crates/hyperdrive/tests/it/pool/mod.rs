@@ -5,6 +5,7 @@ mod chaos;
 mod copy;
 mod extended;
 mod failures;
+mod garbage;
 mod limits;
 mod login;
 mod origins;

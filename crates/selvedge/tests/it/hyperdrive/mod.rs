@@ -41,7 +41,8 @@ async fn check(node: &Node, path: &str, at_least: usize) {
 #[tokio::test]
 async fn postgres_drivers_work_unmodified() {
     let Some(postgres) = Postgres::start("") else { return };
-    let node = fixture(postgres.port, NOWHERE).await.dev(&[]).await;
+    let project = fixture(postgres.port, NOWHERE).await;
+    let node = project.dev(&[]).await;
     // The second time on connections that were used.
     for _ in 0..2 {
         check(&node, "/check/binding", 3).await;
@@ -55,7 +56,8 @@ async fn postgres_drivers_work_unmodified() {
 #[tokio::test]
 async fn mysql_drivers_work_unmodified() {
     let Some(mariadb) = MariaDb::start() else { return };
-    let node = fixture(NOWHERE, mariadb.port).await.dev(&[]).await;
+    let project = fixture(NOWHERE, mariadb.port).await;
+    let node = project.dev(&[]).await;
     for _ in 0..2 {
         check(&node, "/check/mysql2", 9).await;
         check(&node, "/check/drizzle-mysql", 5).await;
@@ -88,7 +90,8 @@ async fn the_example_shows_hits_and_misses_of_a_database_of_ones_own() {
     project.write("src/shop.ts", &format!("{}\n", project.read("src/shop.ts")));
     let mut node = node;
     node.said("Reloaded").await;
-    assert!(node.get("/").await.text().contains("(a hit)"));
     assert!(postgres.backends().is_superset(&before), "connections were opened anew");
+    let text = node.get("/").await.text();
+    assert!(text.contains("(a hit)"), "{text}\n{}", node.output());
     node.stop().await;
 }
