@@ -25,7 +25,8 @@ pub(super) struct Load {
     threads: bool,
 }
 
-const SELECT: Load = Load { name: "", options: &[], prepared: false, at_most: usize::MAX, cacheable: false };
+const SELECT: Load =
+    Load { name: "", options: &[], prepared: false, at_most: usize::MAX, cacheable: false, threads: false };
 
 const ALL: [Load; 9] = [
     Load { name: "select, simple", options: &["-S", "-M", "simple"], ..SELECT },

@@ -16,9 +16,17 @@ pub(in super::super) struct Batch<'a> {
     pub(in super::super) length: usize,
 }
 
+/// Why bytes do not begin with such a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum NoBatch {
+    /// It may become one: what is there could be its start.
+    Cut,
+    Other,
+}
+
 impl<'a> Batch<'a> {
     /// What `bytes` begin with, if it is such a request.
-    pub(in super::super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(in super::super) fn read(bytes: &'a [u8]) -> Result<Self, NoBatch> {
         let mut rest = Messages { bytes, at: 0 };
         let (mut message, mut body) = rest.next()?;
         let mut parse = None;
@@ -27,12 +35,12 @@ impl<'a> Batch<'a> {
             (message, body) = rest.next()?;
         }
         if message != kind::BIND {
-            return None;
+            return Err(NoBatch::Other);
         }
         // Only the portal without a name is sure to be gone after the Sync.
-        let (name, values) = text(body.strip_prefix(b"\0")?)?;
+        let (name, values) = body.strip_prefix(b"\0").and_then(text).ok_or(NoBatch::Other)?;
         if parse.is_some_and(|body| text(body).is_none_or(|(parsed, _)| parsed != name)) {
-            return None;
+            return Err(NoBatch::Other);
         }
         (message, body) = rest.next()?;
         let described = message == kind::DESCRIBE && body == b"P\0";
@@ -41,9 +49,9 @@ impl<'a> Batch<'a> {
         }
         // All rows at once.
         if message != kind::EXECUTE || body != b"\0\0\0\0\0" || rest.next()? != (kind::SYNC, b"") {
-            return None;
+            return Err(NoBatch::Other);
         }
-        Some(Self { parse, name, described, values, length: rest.at })
+        Ok(Self { parse, name, described, values, length: rest.at })
     }
 
     /// Adds the bound values, whose declared types are `types`, to a key. `None` if they are malformed.
@@ -96,15 +104,16 @@ struct Messages<'a> {
     at: usize,
 }
 
-impl<'a> Iterator for Messages<'a> {
-    type Item = (u8, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Messages<'a> {
+    fn next(&mut self) -> Result<(u8, &'a [u8]), NoBatch> {
         let rest = &self.bytes[self.at..];
-        let header = Header::read(rest).ok()??;
-        let body = rest.get(HEADER..header.length)?;
+        let header = Header::read(rest).map_err(|_| NoBatch::Other)?.ok_or(NoBatch::Cut)?;
+        let part =
+            [kind::PARSE, kind::BIND, kind::DESCRIBE, kind::EXECUTE, kind::SYNC].contains(&header.kind);
+        let cut = if part { NoBatch::Cut } else { NoBatch::Other };
+        let body = rest.get(HEADER..header.length).ok_or(cut)?;
         self.at += header.length;
-        Some((header.kind, body))
+        Ok((header.kind, body))
     }
 }
 
@@ -175,8 +184,8 @@ mod tests {
         let found = Batch::read(&short).unwrap();
         assert_eq!((found.parse, found.described), (None, false));
         for parts in [
-            &[parse, bind, describe, execute][..],
-            &[parse, describe, bind, execute, sync],
+            &[parse, describe, bind, execute, sync][..],
+            &[parse, bind, describe, (b'H', b"")],
             &[(b'P', b"t\0SELECT $1\0\0\0"), bind, execute, sync],
             &[(b'B', b"portal\0s\0\0\0\0\0\0\0"), execute, sync],
             &[bind, (b'E', b"\0\0\0\0\x01"), sync],
@@ -184,10 +193,10 @@ mod tests {
             &[bind, (b'D', b"Ss\0"), execute, sync],
             &[sync],
         ] {
-            assert_eq!(Batch::read(&batch(parts)), None);
+            assert_eq!(Batch::read(&batch(parts)), Err(NoBatch::Other));
         }
         for cut in 0..whole.len() {
-            assert_eq!(Batch::read(&whole[..cut]), None);
+            assert_eq!(Batch::read(&whole[..cut]), Err(NoBatch::Cut));
         }
     }
 }

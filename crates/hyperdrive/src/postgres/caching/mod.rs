@@ -16,7 +16,7 @@ use crate::cache::{
     self, CacheStatus, Catalog, Dialect, Form, Key, KeyBuilder, Lookup, QueryCache, Verdict, classify,
 };
 
-pub(super) use batch::Batch;
+pub(super) use batch::{Batch, NoBatch};
 pub(super) use recorder::Recorder;
 pub(super) use refresh::refresh;
 

@@ -1,6 +1,6 @@
 //! Requests that are answered from the cache, without a connection.
 
-use super::super::caching::{Batch, Caching, Recorder, refresh};
+use super::super::caching::{Batch, Caching, NoBatch, Recorder, refresh};
 use super::super::config::Mode;
 use super::super::message::{PARSE_COMPLETE, text};
 use super::super::names::Unnamed;
@@ -13,6 +13,19 @@ use crate::pool::Counters;
 
 const BIND_COMPLETE: &[u8] = b"2\0\0\0\x04";
 const READY: &[u8] = b"Z\0\0\0\x05I";
+
+/// Requests up to this length are waited for: many drivers write one message at a time. Nothing is due to a client
+/// before its Sync or Flush.
+const AWAITED: usize = 16 * 1024;
+
+/// What the cache makes of an extended query.
+pub(super) enum Batched {
+    /// It has answered so many bytes.
+    Answered(usize),
+    /// There may be an answer when the rest is here.
+    NotYet,
+    No,
+}
 
 impl<S: Stream> Session<S> {
     /// The cache, if it may answer now: no transaction is open, and nothing else waits for its answer.
@@ -46,10 +59,20 @@ impl<S: Stream> Session<S> {
         true
     }
 
-    /// The length of the extended query at the start of `bytes`, if the cache has answered it.
-    pub(super) fn answer_batch(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Answers the extended query at the start of `bytes` from the cache, if it can be.
+    pub(super) fn answer_batch(&mut self, bytes: &[u8]) -> Batched {
+        if !self.caching().is_some_and(|caching| caching.cache.enabled()) {
+            return Batched::No;
+        }
+        match Batch::read(bytes) {
+            Ok(batch) if self.answer_whole(&batch).is_some() => Batched::Answered(batch.length),
+            Err(NoBatch::Cut) if bytes.len() < AWAITED => Batched::NotYet,
+            Ok(_) | Err(_) => Batched::No,
+        }
+    }
+
+    fn answer_whole(&mut self, batch: &Batch<'_>) -> Option<()> {
         let caching = self.caching()?;
-        let batch = Batch::read(bytes)?;
         let body = match (batch.parse, &self.names.unnamed) {
             (Some(parse), _) => text(parse)?.1,
             (None, Unnamed::Kept { body, .. }) if batch.name.is_empty() => body,
@@ -62,7 +85,7 @@ impl<S: Stream> Session<S> {
             }
         }
         let (sql, types) = text(body)?;
-        let found = caching.lookup(&self.server, &self.params, &self.extras, sql, Some((&batch, types)))?;
+        let found = caching.lookup(&self.server, &self.params, &self.extras, sql, Some((batch, types)))?;
         let (answer, fill) = match found {
             Lookup::Miss(fill) => {
                 self.recorder = Some(Box::new(Recorder::new(fill)));
@@ -89,7 +112,7 @@ impl<S: Stream> Session<S> {
                 self.names.insert(batch.name.into(), statement);
             }
         }
-        Some(batch.length)
+        Some(())
     }
 
     fn replay(&mut self, answer: &Answer) {

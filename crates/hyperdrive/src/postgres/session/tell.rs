@@ -8,6 +8,7 @@ use super::super::error::PgError;
 use super::super::message::{HEADER, Header, from_client as kind, push_query, push_ready};
 use super::super::relay::Relay;
 use super::super::sql::{Effects, Inspection, inspect};
+use super::cached::Batched;
 use super::{Course, Session};
 use crate::Stream;
 use crate::pool::Counters;
@@ -87,13 +88,16 @@ impl<S: Stream> Session<S> {
             relay.leave_out(0, at);
         }
         while at < input.len() && self.course == Course::Open && !self.is_leaving {
-            if matches!(input[at], kind::PARSE | kind::BIND)
-                && !self.skipping
-                && let Some(length) = self.answer_batch(&input[at..])
-            {
-                relay.leave_out(at, at + length);
-                at += length;
-                continue;
+            if matches!(input[at], kind::PARSE | kind::BIND) && !self.skipping {
+                match self.answer_batch(&input[at..]) {
+                    Batched::Answered(length) => {
+                        relay.leave_out(at, at + length);
+                        at += length;
+                        continue;
+                    }
+                    Batched::NotYet => break,
+                    Batched::No => {}
+                }
             }
             let header = match Header::read(&input[at..]) {
                 Ok(Some(header)) => header,

@@ -73,6 +73,42 @@ fn extended(wire: &mut Wire, name: &str, sql: Option<&str>, value: &str, describ
     wire.read()
 }
 
+/// Sends each part when the pooler has read the one before.
+fn in_pieces(pooler: &Pooler, wire: &mut Wire, parts: &[Vec<u8>]) {
+    for part in parts {
+        let read = || pooler.count(|counters| &counters.bytes_from_clients);
+        let before = read();
+        wire.raw(part);
+        wait_until(|| read() == before + part.len() as u64);
+    }
+}
+
+#[test]
+fn a_request_that_comes_in_pieces_is_kept_like_another() {
+    let Some(server) = Postgres::shared() else { return };
+    let (pooler, _) = caching(&server, 1);
+    let mut client = pooler.connect();
+    let sql = "SELECT $1::text || ' in pieces'";
+    let parts = [parse("", sql), bind("", "", &["x"]), describe('P', ""), execute("", 0), sync()];
+    let mut ask = |parts: &[Vec<u8>]| {
+        counted(&pooler, || {
+            in_pieces(&pooler, &mut client, parts);
+            client.read()
+        })
+    };
+    let (change, answer) = ask(&parts);
+    assert_eq!((change, answer.rows.len()), (MISS, 1));
+    assert_eq!(ask(&parts), (HIT, answer.clone()));
+    // Cut inside of a message.
+    let bytes = parts.concat();
+    assert_eq!(ask(&[bytes[..3].to_vec(), bytes[3..60].to_vec(), bytes[60..].to_vec()]), (HIT, answer));
+    // Who wants an answer before the end gets one.
+    in_pieces(&pooler, &mut client, &[parse("", sql), bind("", "", &["y"]), message(b'H', b"")]);
+    assert_eq!(client.read_to(b'2').kinds, "12");
+    in_pieces(&pooler, &mut client, &[execute("", 0), sync()]);
+    assert_eq!(client.read().rows, [[Some("y in pieces".to_owned())]]);
+}
+
 #[test]
 fn extended_queries_are_kept_by_their_values_and_by_what_is_asked_about_them() {
     let Some(server) = Postgres::shared() else { return };
