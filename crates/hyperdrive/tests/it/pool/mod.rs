@@ -6,6 +6,7 @@ mod copy;
 mod extended;
 mod failures;
 mod garbage;
+mod isolation;
 mod limits;
 mod login;
 mod origins;
