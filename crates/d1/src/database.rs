@@ -177,7 +177,8 @@ impl Database {
         let route = plans.route(&statements);
         let until = Instant::now() + limits.request_time;
         let request = Arc::new(Request { statements, format, until });
-        if let (Some(token), false) = (token, route == Route::Writer)
+        if let (Some(token), true) = (token, replicas.are_some())
+            && plans.seem_to_read(&request.statements)
             && let Some(answer) = self.read_replica(token, route, &request).await?
         {
             return Ok(answer);

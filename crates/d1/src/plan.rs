@@ -9,6 +9,7 @@ use selvedge_sqlite::policy::Seen;
 
 use crate::Statement;
 use crate::insights::Tally;
+use crate::split::split;
 
 /// Texts that are remembered. When more come, all are forgotten and learnt anew.
 const TEXTS: usize = 1024;
@@ -52,6 +53,16 @@ pub(crate) fn is_risky(sql: &str) -> bool {
     ["defer", "rollback"].iter().any(|word| {
         sql.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
     })
+}
+
+/// A guess from the words of one statement. `WITH` may lead to anything.
+fn seems_to_read(sql: &str) -> bool {
+    let mut words =
+        sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let is_one_of = |word: &str, of: &[&str]| of.iter().any(|one| one.eq_ignore_ascii_case(word));
+    let Some(first) = words.next() else { return true };
+    let writes = |word: &str| is_one_of(word, &["insert", "update", "delete", "replace"]);
+    is_one_of(first, &["select", "values", "explain"]) || (is_one_of(first, &["with"]) && !words.any(writes))
 }
 
 /// What a text turned out to be.
@@ -113,6 +124,17 @@ impl Plans {
         route
     }
 
+    /// Whether these read, as far as can be told without asking SQLite. Who writes must not wait for a replica.
+    pub(crate) fn seem_to_read(&self, statements: &[Statement]) -> bool {
+        let seems = |statement: &Statement| match self.get(&statement.sql) {
+            Some(Known::Nothing) => true,
+            Some(Known::One(_, plan)) => !plan.on_writer,
+            Some(Known::Several(on_writer)) => !on_writer,
+            None => split(&statement.sql).iter().all(|piece| seems_to_read(piece.sql)),
+        };
+        statements.iter().all(seems)
+    }
+
     /// False when that is not known.
     pub(crate) fn is_one_statement(&self, statements: &[Statement]) -> bool {
         matches!(statements, [one] if matches!(self.lock().get(one.sql.as_str()), Some(Known::One(..))))
@@ -150,6 +172,39 @@ mod tests {
         assert!(is_risky("PRAGMA Defer_Foreign_Keys = on"));
         assert!(is_risky("insert or ROLLBACK into t values (1)"));
         assert!(!is_risky("INSERT INTO t VALUES (1)"));
+    }
+
+    #[test]
+    fn who_seems_to_write_is_known_before_sqlite_has_seen_it() {
+        let plans = Plans::default();
+        let seem = |texts: &[&str]| {
+            plans.seem_to_read(&texts.iter().map(|text| Statement::new(*text)).collect::<Vec<_>>())
+        };
+        for reads in [
+            "SELECT 1",
+            " -- first\n select(1)",
+            "VALUES (1)",
+            "with a as (select 1) select * from a",
+            "select 1; explain delete from t",
+            "-- nothing",
+        ] {
+            assert!(seem(&[reads]), "{reads}");
+        }
+        for writes in [
+            "INSERT INTO t VALUES (1)",
+            "/* x */ update t set n = 1",
+            "select 1; drop table t",
+            "PRAGMA table_info(t)",
+        ] {
+            assert!(!seem(&[writes]) && !seem(&["SELECT 1", writes]), "{writes}");
+        }
+        assert!(!seem(&["WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a"]));
+        // What is known counts, not what it looks like.
+        let seen = Seen { connection_state: true, ..Seen::default() };
+        let tally = crate::insights::Insights::new().tally("SELECT changes()");
+        let plan = Plan::new("SELECT changes()", true, seen, tally);
+        plans.remember("SELECT changes()", Known::One(0..16, Arc::new(plan)));
+        assert!(!seem(&["SELECT changes()"]));
     }
 
     #[test]

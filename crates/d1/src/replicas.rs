@@ -139,8 +139,12 @@ impl Replicas {
         }
     }
 
+    pub(crate) fn are_some(&self) -> bool {
+        !self.now().all.is_empty()
+    }
+
     pub(crate) fn primary(&self) -> Served {
-        Served { by: "selvedge", primary: true, region: (!self.now().all.is_empty()).then_some(REGION) }
+        Served { by: "selvedge", primary: true, region: self.are_some().then_some(REGION) }
     }
 
     /// A replica that may answer the session `token`, once it may. `None` for the primary.
