@@ -1,7 +1,11 @@
 //! D1 sessions on read replicas, through the runtime's own binding.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use serde_json::Value;
 
 use crate::support::{Client, Node, Project, client, run_apart};
@@ -93,4 +97,42 @@ async fn a_session_reads_from_a_replica_what_it_may() {
     let node = project.dev(&[]).await;
     assert_eq!(replicated(&node, 42).await.bookmark, node.ask("/sum?session=first-primary").await.bookmark);
     node.stop().await;
+}
+
+/// `kill -9` while there are writes, and what the replicas are like afterwards. `SELVEDGE_REPLICA_ROUNDS` says how
+/// often.
+#[tokio::test]
+async fn replicas_carry_on_after_kill_9() {
+    let rounds =
+        std::env::var("SELVEDGE_REPLICA_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let project = Project::copy("fixtures/workers/sessions");
+    project.write("selvedge.toml", "[d1.DB]\nreplicas = 2\n");
+    let added = Arc::new(AtomicI64::new(0));
+    for round in 0..rounds {
+        let node = project.dev(&[]).await;
+        node.get("/setup").await;
+        let primary = node.ask("/sum?session=first-primary").await;
+        assert!(primary.sum >= added.load(Ordering::Relaxed), "what was answered is there");
+        added.store(primary.sum, Ordering::Relaxed);
+        // Both of them, in turn.
+        for _ in 0..2 {
+            assert_eq!(replicated(&node, primary.sum).await.bookmark, primary.bookmark, "round {round}");
+        }
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, added) = (client(node.address()), Arc::clone(&added));
+                tokio::spawn(async move {
+                    while let Ok(reply) = client.try_send(Method::GET, "/add?n=1", &[], Bytes::new()).await {
+                        added.fetch_add(i64::from(reply.status == 200), Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(150 + round % 7 * 40)).await;
+        node.kill().await;
+        for writer in writers {
+            writer.await.unwrap();
+        }
+    }
+    assert!(added.load(Ordering::Relaxed) > 0);
 }
