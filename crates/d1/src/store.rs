@@ -97,13 +97,16 @@ impl Store {
 
     /// Keeps the database of that id as `settings` say, from when it is next opened; the replicas at once.
     pub async fn configure(&self, id: &str, settings: Settings) -> Result<()> {
-        let databases = self.databases.lock().await;
-        self.own_settings.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), settings);
-        match databases.get(id) {
+        let open = {
+            let databases = self.databases.lock().await;
+            self.own_settings.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), settings);
+            databases.get(id).cloned()
+        };
+        match open {
             Some(open) if settings.replication.replicas > 0 && open.storage().history().is_none() => {
                 Err(Error::NoHistoryYet)
             }
-            Some(open) => start_replicas(open.clone(), settings).await,
+            Some(open) => start_replicas(open, settings).await,
             None => Ok(()),
         }
     }
