@@ -119,9 +119,13 @@ impl Follower {
         Ok(false)
     }
 
-    fn whole(&mut self) -> Result<Next> {
+    /// The newest snapshot that is behind position `beyond`.
+    fn whole(&mut self, beyond: u64) -> Result<Next> {
         let picture = self.log.picture();
-        let part = picture.snapshots.last().ok_or(HistoryError::TooEarly)?;
+        let part = picture.snapshots.last().filter(|part| part.summary.last > beyond);
+        let part = part.ok_or_else(|| {
+            HistoryError::damaged(&self.log.directory, format!("nothing comes after {beyond:x}"))
+        })?;
         let reader = Reader::open(&part.segment.path)?;
         let entry = reader.entries(part.summary.end)?.pop();
         let entry =
@@ -152,10 +156,10 @@ impl Follower {
 
 impl Upstream for Follower {
     fn after(&mut self, mark: Option<Mark>, patience: Duration) -> Result<Next> {
-        let Some(mark) = mark else { return self.whole() };
+        let Some(mark) = mark else { return self.whole(0) };
         if self.at != Some(mark) {
             if !self.knows(mark)? {
-                return self.whole();
+                return self.whole(0);
             }
             self.place = None;
             self.at = Some(mark);
@@ -166,8 +170,12 @@ impl Upstream for Follower {
         if self.log.head().position <= mark.position {
             return Ok(Next::Nothing);
         }
-        let Some(part) = self.log.locate(mark.position + 1) else { return self.whole() };
+        // Over a gap, a snapshot leads. Not one that lies before it.
+        let Some(part) = self.log.locate(mark.position + 1) else { return self.whole(mark.position) };
         let change = self.read(&part, mark.position)?;
+        if change.after > mark.position {
+            return self.whole(mark.position);
+        }
         self.at = Some(change.mark);
         Ok(Next::Change(change))
     }
