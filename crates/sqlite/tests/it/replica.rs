@@ -11,7 +11,7 @@ use selvedge_base::{ManualClock, Millis, SharedClock, watch_crash_points};
 use selvedge_sqlite::history::{Mark, Next, Replica, Upstream};
 use selvedge_sqlite::{HistoryError, Options};
 
-use crate::support::{Open, SCHEMA, START, dump, dump_of, open, open_at};
+use crate::support::{Open, SCHEMA, START, copy, dump, dump_of, open, open_at};
 
 impl Open {
     fn copy_path(&self) -> PathBuf {
@@ -190,7 +190,7 @@ async fn a_copy_of_a_future_that_did_not_happen_starts_over() {
     open.run(GROW).await;
     open.reopen();
     let backup = tempfile::tempdir().unwrap();
-    crate::support::copy(open.directory.path(), backup.path());
+    copy(open.directory.path(), backup.path());
     let replica = open.replica(Duration::ZERO);
     // In a page that nothing else changes.
     open.run("UPDATE t SET v = 'lost' WHERE id = 5").await;
@@ -198,7 +198,7 @@ async fn a_copy_of_a_future_that_did_not_happen_starts_over() {
     let had = replica.position();
     drop(replica);
     // The database is put back from the backup, and has other commits with the same numbers.
-    crate::support::copy(&open.directory.path().join("replicas"), &backup.path().join("replicas"));
+    copy(&open.directory.path().join("replicas"), &backup.path().join("replicas"));
     let database = open_at(backup.path(), &open.clock);
     let open = Open { database, clock: open.clock.clone(), directory: backup };
     open.run("INSERT INTO t (v) VALUES ('other')").await;
@@ -292,7 +292,7 @@ async fn no_step_of_applying_leaves_a_wrong_copy() {
         let (pictures, copies) = (Arc::clone(&pictures), copies.clone());
         move |name| {
             let picture = tempfile::tempdir().unwrap();
-            crate::support::copy(&copies, picture.path());
+            copy(&copies, picture.path());
             pictures.lock().unwrap().push((name.to_owned(), picture));
         }
     });
