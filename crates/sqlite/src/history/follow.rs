@@ -104,19 +104,17 @@ impl Follower {
         Self { log, at: None, place: None }
     }
 
-    /// Whether a record, or a snapshot, ends at `mark`.
-    fn knows(&self, mark: Mark) -> Result<bool> {
+    /// The mark of the record, or the snapshot, that ends at `position`.
+    pub fn mark_at(&self, position: u64) -> Result<Option<Mark>> {
         let picture = self.log.picture();
-        let snapshot = picture.snapshots.into_iter().find(|part| part.summary.last == mark.position);
-        for part in self.log.locate(mark.position).into_iter().chain(snapshot) {
-            let reader = Reader::open(&part.segment.path)?;
-            for entry in reader.entries(part.summary.end)? {
-                if Mark::of(self.log.id, &entry.record) == mark {
-                    return Ok(true);
-                }
+        let snapshot = picture.snapshots.into_iter().find(|part| part.summary.last == position);
+        for part in self.log.locate(position).into_iter().chain(snapshot) {
+            let entries = Reader::open(&part.segment.path)?.entries(part.summary.end)?;
+            if let Some(entry) = entries.iter().find(|entry| entry.record.last == position) {
+                return Ok(Some(Mark::of(self.log.id, &entry.record)));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The newest snapshot that is behind position `beyond`.
@@ -158,7 +156,7 @@ impl Upstream for Follower {
     fn after(&mut self, mark: Option<Mark>, patience: Duration) -> Result<Next> {
         let Some(mark) = mark else { return self.whole(0) };
         if self.at != Some(mark) {
-            if !self.knows(mark)? {
+            if self.mark_at(mark.position)? != Some(mark) {
                 return self.whole(0);
             }
             self.place = None;
