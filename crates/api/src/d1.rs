@@ -89,12 +89,15 @@ struct Row<'a> {
     name: &'a str,
     version: &'static str,
     created_at: Option<String>,
+    /// Of one that was made just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_in_region: Option<&'static str>,
 }
 
 impl<'a> Row<'a> {
     fn of(api: &Api, uuid: &'a str, name: &'a str) -> Self {
         let created_at = api.d1.created(uuid).map(selvedge_base::Millis::iso);
-        Self { uuid, name, version: "production", created_at }
+        Self { uuid, name, version: "production", created_at, created_in_region: None }
     }
 }
 
@@ -145,7 +148,7 @@ fn new_id(api: &Api) -> String {
 async fn made(api: &Api, id: &str, name: &str) -> Outcome {
     api.d1.database(id).await.map_err(|error| Refused::internal(&error))?;
     api.catalog.name_resource(ResourceKind::D1, id, name).await?;
-    success(Row::of(api, id, name))
+    success(Row { created_in_region: Some("LOCAL"), ..Row::of(api, id, name) })
 }
 
 /// The id and the name of the database that `which` is either of.

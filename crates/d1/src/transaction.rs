@@ -20,8 +20,29 @@ use crate::{Database, Format, Outcome, QueryError, Statement};
 #[derive(Debug)]
 pub struct Transaction {
     orders: mpsc::SyncSender<Order>,
-    /// What became of it.
-    end: JoinHandle<Result<(), QueryError>>,
+    end: End,
+}
+
+/// What became of it.
+#[derive(Debug)]
+enum End {
+    Pending(JoinHandle<Result<(), QueryError>>),
+    /// It has been told.
+    Told {
+        timeout: bool,
+    },
+}
+
+impl End {
+    async fn told(&mut self) -> Result<(), QueryError> {
+        let end = match self {
+            Self::Pending(end) => end.await.unwrap_or(Err(QueryError::TransactionOver)),
+            Self::Told { timeout: true } => Err(QueryError::TransactionTimeout),
+            Self::Told { timeout: false } => Err(QueryError::TransactionOver),
+        };
+        *self = Self::Told { timeout: matches!(end, Err(QueryError::TransactionTimeout)) };
+        end
+    }
 }
 
 #[derive(Debug)]
@@ -72,7 +93,7 @@ impl Database {
             }
         });
         match has_begun.await {
-            Ok(()) => Ok(Transaction { orders, end }),
+            Ok(()) => Ok(Transaction { orders, end: End::Pending(end) }),
             Err(_) => match end.await {
                 Ok(Err(error)) => Err(error),
                 _ => Err(QueryError::TransactionOver),
@@ -99,26 +120,23 @@ impl Transaction {
     }
 
     /// Commits. An `Ok` means that it is on the disk.
-    pub async fn commit(self) -> Result<(), QueryError> {
+    pub async fn commit(mut self) -> Result<(), QueryError> {
         // An end that came first says why.
         let _ = self.orders.try_send(Order::Commit);
         drop(self.orders);
-        self.end.await.unwrap_or(Err(QueryError::TransactionOver))
+        self.end.told().await
     }
 
     /// Undoes it. Dropping does the same without waiting until it is done.
-    pub async fn rollback(self) {
+    pub async fn rollback(mut self) {
         drop(self.orders);
         // It ends with the error that made the writer undo it.
-        let _ = self.end.await;
+        let _ = self.end.told().await;
     }
 
     /// It is over, or about to be: the writer has let go of the orders.
     async fn why_over(&mut self) -> QueryError {
-        match (&mut self.end).await {
-            Ok(Err(error)) => error,
-            _ => QueryError::TransactionOver,
-        }
+        self.end.told().await.err().unwrap_or(QueryError::TransactionOver)
     }
 }
 

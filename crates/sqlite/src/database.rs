@@ -170,12 +170,15 @@ impl Database {
     /// Moves what the log holds into the file, as far as no reader needs it where it is. It happens by itself when
     /// the log has grown; this is for whoever wants the file to be shorter now.
     pub async fn checkpoint(&self) -> Result<()> {
-        let checkpoint =
-            |connection: &Connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        self.inner.writer.run_outside(checkpoint).await.map_err(|failed| match failed {
-            WriteError::Job(failed) => failed.into(),
-            WriteError::Database(failed) => failed,
-        })
+        let done = self.apart(|connection, recorder| match recorder {
+            // Not before the history has what is in the log: the next write may begin it anew.
+            Some(recorder) => {
+                recorder.checkpoint_now(connection);
+                Ok(())
+            }
+            None => connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())),
+        });
+        Ok(done.await??)
     }
 
     /// Finishes the writes that were accepted and the reads that have begun, and closes the file, although there

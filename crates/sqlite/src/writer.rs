@@ -57,8 +57,6 @@ enum Turn {
 enum Company {
     Others,
     Nobody,
-    /// There is no transaction.
-    Outside,
 }
 
 pub(crate) struct Writer {
@@ -136,19 +134,6 @@ impl Writer {
         self.try_send(package(job, Company::Nobody)).await
     }
 
-    /// Runs `job` between two transactions.
-    pub(crate) async fn run_outside<T: Send + 'static, E: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, WriteError<E>> {
-        let (job, answer) = package(job, Company::Outside);
-        let sent = match &self.queue {
-            Some(queue) => queue.send(Turn::Job(job)).await.map_err(|_| Error::Closed),
-            None => Err(Error::Closed),
-        };
-        receive(sent, answer).await
-    }
-
     /// Lets what was accepted finish, then closes the connection. Every later write is told so.
     pub(crate) async fn close(&self) {
         let (last, closed) = oneshot::channel();
@@ -193,10 +178,7 @@ fn package<T: Send + 'static, E: Send + 'static>(
         if reply.is_closed() {
             return None;
         }
-        let outcome = transaction.and_then(|connection| match company {
-            Company::Outside => Ok(job(connection)),
-            Company::Others | Company::Nobody => in_savepoint(connection, job),
-        });
+        let outcome = transaction.and_then(|connection| in_savepoint(connection, job));
         Some(Box::new(move |commit: Result<(), Error>| {
             let answer = match (outcome, commit) {
                 (Ok(Ok(value)), Ok(())) => Ok(value),
@@ -243,17 +225,6 @@ fn run(
     let mut closed = None;
     while let Some(turn) = next.take().or_else(|| queue.blocking_recv()) {
         let first = match turn {
-            Turn::Job(job) if job.company == Company::Outside => {
-                let answer = (job.work)(Ok(connection));
-                if let Some(recorder) = &mut recorder {
-                    recorder.after_commit(0);
-                }
-                if let Some(answer) = answer {
-                    answer(Ok(()));
-                }
-                checkpoint(connection, recorder.as_mut());
-                continue;
-            }
             Turn::Job(first) => first,
             Turn::Apart(work) => {
                 work(connection, recorder.as_mut());

@@ -9,4 +9,5 @@ mod queries;
 mod sessions;
 mod support;
 mod transactions;
+mod transactions_by_name;
 mod travel;

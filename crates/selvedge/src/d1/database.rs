@@ -46,6 +46,8 @@ struct Database {
     name: String,
     version: String,
     created_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_in_region: Option<String>,
 }
 
 impl Command {

@@ -10,9 +10,13 @@ use http::Method;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::d1_history::Bookmarks;
 use crate::support::{Client, Node, Project, client};
 
-const ROUNDS: u64 = 50;
+fn rounds() -> u64 {
+    std::env::var("SELVEDGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50)
+}
+
 /// What is written to, and how many writers it has.
 const WRITERS: [(&str, usize); 6] =
     [("kv", 3), ("d1", 3), ("r2", 2), ("multipart", 1), ("delete", 2), ("do", 2)];
@@ -131,7 +135,9 @@ async fn nothing_answered_is_lost() {
     let project = Project::copy("fixtures/workers/crash");
     let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
     let mut node: Node = project.dev(&[]).await;
-    for round in 0..ROUNDS {
+    let (data, database) = (project.path().join(".selvedge"), "b5d1f0c9-7e2a-4f6b-8c3d-9a0e1f2b3c4d");
+    let mut bookmarks = Bookmarks::default();
+    for round in 0..rounds() {
         let before = {
             let a = acknowledged.lock().await;
             (a.kv.clone(), a.r2.clone())
@@ -156,6 +162,7 @@ async fn nothing_answered_is_lost() {
         verify_lists(&node, &acknowledged).await;
         verify_stored(&node, "kv", acknowledged.kv.difference(&before.0)).await;
         verify_stored(&node, "r2", acknowledged.r2.difference(&before.1)).await;
+        bookmarks.note(&data, database).await;
     }
     let acknowledged = acknowledged.lock().await;
     verify_stored(&node, "kv", acknowledged.kv.iter().step_by(7)).await;
@@ -166,6 +173,7 @@ async fn nothing_answered_is_lost() {
     // A deletion is two writes one after the other.
     assert!([kv, d1, r2, objects].iter().all(|names| names.len() > 50) && deleted.len() > 5, "{counts:?}");
     node.stop().await;
+    bookmarks.verify(&data, database).await;
     check_bucket(&project).await;
 }
 

@@ -32,6 +32,56 @@ const WORKER: &str = r"export default {
   }
 };";
 
+/// Bookmarks of a database, and what there was.
+#[derive(Default)]
+pub(crate) struct Bookmarks(Vec<(String, Value)>);
+
+impl Bookmarks {
+    /// Takes down what is there now. Nobody writes meanwhile.
+    pub(crate) async fn note(&mut self, data: &Path, database: &str) {
+        let access = open(data).await;
+        let at = format!("/d1/database/{database}/time_travel/bookmark");
+        let bookmark = access.client().call::<Value>(Method::GET, &at, None).await.unwrap().result;
+        let bookmark = bookmark["bookmark"].as_str().unwrap().to_owned();
+        self.0.push((bookmark, rows(&access, database).await));
+    }
+
+    /// Forks the database at some of them, and restores it to others.
+    pub(crate) async fn verify(&self, data: &Path, database: &str) {
+        let access = open(data).await;
+        let post = async |target: String, body: Value| {
+            let answer = access.client().call::<Value>(Method::POST, &target, Some(&body)).await;
+            answer.unwrap_or_else(|error| panic!("{target}: {error}")).result
+        };
+        let check = post(format!("/d1/database/{database}/selvedge/check"), json!({})).await;
+        assert_eq!((&check["problems"], &check["lost"]), (&json!([]), &json!([])));
+        let now = rows(&access, database).await;
+        for (n, (bookmark, expected)) in self.0.iter().enumerate().step_by(self.0.len().div_ceil(8)) {
+            let target = format!("/d1/database/{database}/time_travel/fork?bookmark={bookmark}");
+            let fork = post(target, json!({ "name": format!("fork-{n}") })).await;
+            assert_eq!(&rows(&access, fork["uuid"].as_str().unwrap()).await, expected, "{bookmark}");
+            let restore =
+                |bookmark: &str| format!("/d1/database/{database}/time_travel/restore?bookmark={bookmark}");
+            let restored = post(restore(bookmark), json!({})).await;
+            assert_eq!(&rows(&access, database).await, expected, "{bookmark}");
+            post(restore(restored["previous_bookmark"].as_str().unwrap()), json!({})).await;
+            assert_eq!(rows(&access, database).await, now);
+        }
+    }
+}
+
+async fn open(data: &Path) -> Access {
+    let clock = selvedge_base::SystemClock::shared();
+    Access::open(data, &std::env::temp_dir(), &clock, false).await.unwrap()
+}
+
+async fn rows(access: &Access, database: &str) -> Value {
+    let sql = json!({ "sql": "SELECT id, entry FROM log ORDER BY id" });
+    let target = format!("/d1/database/{database}/raw");
+    let mut answer = access.client().call::<Value>(Method::POST, &target, Some(&sql)).await.unwrap().result;
+    answer[0]["results"]["rows"].take()
+}
+
 fn project() -> Project {
     let project = Project::new(&[("wrangler.toml", CONFIG), ("index.js", WORKER)]);
     std::fs::create_dir(project.path().join(".selvedge")).unwrap();
@@ -138,9 +188,7 @@ async fn a_client_holds_a_transaction_open_over_the_socket() {
         reply.json()
     };
     ask("CREATE TABLE t (n INTEGER PRIMARY KEY)").await;
-    let clock = selvedge_base::SystemClock::shared();
-    let data = project.path().join(".selvedge");
-    let access = Access::open(&data, &std::env::temp_dir(), &clock, false).await.unwrap();
+    let access = open(&project.path().join(".selvedge")).await;
     let api = access.client();
     let begin = async |limits: Value| post(api, "", limits).await.unwrap()["id"].as_str().unwrap().to_owned();
     let count = "SELECT count(*) AS n, coalesce(sum(n), 0) AS s FROM t";

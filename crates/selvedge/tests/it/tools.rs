@@ -103,7 +103,14 @@ async fn d1_databases_go_out_as_sql_and_come_back() {
     };
     for name in ["one", "two"] {
         let create = ["d1", "create", name, "--json", "--persist-to", "data"];
-        assert_eq!(selvedge_json(&project, &create).await["name"], json!(name));
+        let made = selvedge_json(&project, &create).await;
+        assert_eq!((&made["name"], &made["created_in_region"]), (&json!(name), &json!("LOCAL")));
+        assert!(made["created_at"].as_str().unwrap().ends_with('Z'), "{made}");
+        let info = ["d1", "info", name, "--json", "--persist-to", "data"];
+        let info = selvedge_json(&project, &info).await;
+        for key in ["uuid", "name", "version", "created_at"] {
+            assert_eq!(info[key], made[key], "{key}");
+        }
     }
     project.write(
         "schema.sql",

@@ -298,7 +298,7 @@ fn what_was_answered_survives_a_kill_at_any_moment() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let mut state = u64::try_from(now).unwrap() | 1;
     println!("seed {state}");
-    let rounds = std::env::var("SELVEDGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
+    let rounds = std::env::var("SELVEDGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let mut lab = Lab::new();
     for round in 0..rounds {
         let time = Duration::from_millis(30 + random(&mut state) % 500);
