@@ -254,5 +254,20 @@ async fn a_client_holds_a_transaction_open_over_the_socket() {
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
     post(api, &format!("/{first}/rollback"), json!({})).await.unwrap();
     ask("INSERT INTO t VALUES (7)").await;
+    // A check of what runs, damaged or not.
+    let check = async || {
+        let target = "/d1/database/app/selvedge/check?repair=true";
+        api.call::<Value>(Method::POST, target, None).await.unwrap().result
+    };
+    assert_eq!(check().await["problems"], json!([]));
+    let log = project.path().join(".selvedge/d1/the-app/log");
+    let files = std::fs::read_dir(&log).unwrap().map(|file| file.unwrap().path());
+    let snapshot = files.into_iter().find(|file| file.extension().is_some_and(|e| e == "snapshot")).unwrap();
+    flip(&snapshot, 170);
+    let report = check().await;
+    assert_eq!(report["sound"], json!(true), "{report}");
+    assert_eq!(report["problems"][0]["kind"], json!("segment"), "{report}");
+    ask("INSERT INTO t VALUES (8)").await;
+    assert_eq!(check().await["problems"], json!([]));
     node.stop().await;
 }

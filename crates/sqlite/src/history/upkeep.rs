@@ -59,7 +59,7 @@ impl Upkeep {
                 Ok(()) | Err(HistoryError::Closed) => {}
                 Err(error) => {
                     let error = on_one_line(&error);
-                    tracing::error!(log = %this.log.directory.display(), error, "the history cannot be kept small");
+                    tracing::error!(log = %this.log.directory.display(), error, "the history cannot be kept small: a check that repairs may help");
                 }
             }
         });

@@ -180,7 +180,7 @@ async fn every_page_of_the_database_comes_back_from_the_log() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_region_of_the_log_is_mended_or_told_of() {
     let sound = sound().await;
-    let (mut mended, mut lossy) = (0, 0);
+    let (mut mended, mut lossy, mut harmless) = (0, 0, BTreeSet::new());
     let all = sound.restorable(&sound.open(sound.directory.path()), sound.directory.path(), 10);
     let files = sound.files();
     for (at, file) in files.iter().enumerate() {
@@ -200,9 +200,14 @@ async fn every_region_of_the_log_is_mended_or_told_of() {
             let first = check(&database, false).await;
             let report = check(&database, true).await;
             assert!(report.is_sound(), "{place}: {report:?}");
-            assert!(!first.problems.is_empty(), "{place}: not found");
             let had = sound.restorable(&database, scratch.path(), 10);
             assert!(had > 0, "{place}");
+            if first.problems.is_empty() {
+                // In a run of zeros, a compressed page may mean the same from elsewhere.
+                assert!(had == all && harmless.insert(place.clone()), "{place}: not found");
+                assert!(harmless.len() < 4, "{harmless:?}");
+                continue;
+            }
             if report.lost.is_empty() && had == all {
                 mended += 1;
             } else {
