@@ -49,7 +49,7 @@ impl ConnectError {
         match self {
             Self::Origin(error) => error.clone(),
             Self::Dial(error) => MySqlError::unreachable(error.word()),
-            Self::Tls(_) | Self::NoTls => MySqlError::unreachable("tls_error"),
+            Self::Tls(_) | Self::NoTls => MySqlError::unreachable("tls_failed"),
             Self::TimedOut => MySqlError::unreachable("timeout"),
             Self::Lost(_) => MySqlError::unreachable("connection_reset"),
             Self::Protocol(_) | Self::Method(_) | Self::Key(_) => MySqlError::unreachable("protocol_error"),

@@ -6,6 +6,7 @@ mod login;
 mod prepared;
 mod queries;
 mod sessions;
+mod tls;
 mod trouble;
 
 use std::sync::Arc;

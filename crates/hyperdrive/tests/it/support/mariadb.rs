@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
+use super::certificates::Certificates;
 use super::mysql_wire::MySqlWire;
 use super::{command, first_of, free_port, server_directory, server_user, skipped};
 
@@ -26,6 +27,19 @@ impl MariaDb {
         let server = Arc::new(Self::start(&[])?);
         *shared = Arc::downgrade(&server);
         Some(server)
+    }
+
+    /// One with a certificate for `localhost`, and the directory where its authority's is: `ca.crt`, and that of
+    /// another, `other-ca.crt`.
+    pub(crate) fn encrypted() -> Option<(Self, tempfile::TempDir)> {
+        let user = server_user("mysql");
+        let directory = server_directory(user);
+        Certificates::make().write(directory.path(), directory.path(), user);
+        let option = |name, file| format!("--{name}={}", directory.path().join(file).display());
+        let options =
+            [option("ssl-ca", "ca.crt"), option("ssl-cert", "server.crt"), option("ssl-key", "server.key")];
+        let server = Self::start(&options.each_ref().map(String::as_str))?;
+        Some((server, directory))
     }
 
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
