@@ -282,3 +282,16 @@ fn a_catalog_is_due_once_a_minute_and_speaks_of_names_at_any_place() {
     assert_eq!(lab.cache.allows(&reads), Err(Reason::Suspect("over".into())));
     assert!(lab.cache.allows(&statement("SELECT a FROM t")).is_ok());
 }
+
+#[test]
+fn a_cache_that_is_gone_leaves_its_memory_to_the_others() {
+    let lab = lab(1 << 20, CacheSettings::default());
+    let store = Arc::clone(lab.cache.store());
+    let other = QueryCache::new(Arc::clone(&store), CacheSettings::default());
+    fill(&lab, &key("SELECT 1"), b"one");
+    fill(&Lab { clock: Arc::clone(&lab.clock), cache: Arc::clone(&other) }, &key("SELECT 1"), b"other");
+    assert_eq!(store.entries(), 2);
+    drop(lab);
+    assert_eq!(store.entries(), 1);
+    assert!(matches!(other.lookup(key("SELECT 1")), Lookup::Hit(answer) if bytes(&answer) == b"other"));
+}
