@@ -12,4 +12,6 @@ mod kv;
 mod r2;
 mod server;
 
-pub use server::{COLO_HEADER, ISOLATE_HEADER, RESOURCE_HEADER, Registry, Resource, TOKEN_HEADER, serve};
+pub use server::{
+    COLO_HEADER, ISOLATE_HEADER, RESOURCE_HEADER, Registry, Resource, TOKEN_HEADER, serve, serve_stream,
+};

@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use selvedge_kv::View;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 
 use crate::body::{self, Body};
@@ -82,22 +83,27 @@ pub async fn serve(listener: UnixListener, registry: Arc<Registry>) {
                 continue;
             }
         };
+        tokio::spawn(serve_stream(stream, Arc::clone(&registry)));
+    }
+}
+
+/// Answers the binding calls of one connection, until it is closed.
+pub async fn serve_stream<S>(stream: S, registry: Arc<Registry>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
         let registry = Arc::clone(&registry);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let registry = Arc::clone(&registry);
-                async move { Ok::<_, Infallible>(answer(&registry, request).await) }
-            });
-            // No keep-alive timeout: workerd closes idle connections itself, after five seconds.
-            let connection = http1::Builder::new()
-                // Nobody reads the date, and the runtime makes an object of every header.
-                .auto_date_header(false)
-                .max_buf_size(512 * 1024)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a binding's connection ended early");
-            }
-        });
+        async move { Ok::<_, Infallible>(answer(&registry, request).await) }
+    });
+    // No keep-alive timeout: workerd closes idle connections itself, after five seconds.
+    let connection = http1::Builder::new()
+        // Nobody reads the date, and the runtime makes an object of every header.
+        .auto_date_header(false)
+        .max_buf_size(512 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a binding's connection ended early");
     }
 }
 

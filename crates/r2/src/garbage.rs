@@ -171,7 +171,8 @@ pub(crate) async fn drain(database: &Database, blobs: &selvedge_blob::Store, pin
         gone.iter().try_for_each(|blob| forget.execute([blob]).map(drop))
     });
     match forgotten.await {
-        Ok(()) => {}
+        // The bucket was deleted meanwhile, and its list with it; or the node stops, and the next start sweeps.
+        Ok(()) | Err(WriteError::Database(selvedge_sqlite::Error::Closed)) => {}
         Err(WriteError::Job(error)) => tracing::warn!(%error, "removed files are still listed as garbage"),
         Err(WriteError::Database(error)) => {
             tracing::warn!(%error, "removed files are still listed as garbage");

@@ -21,6 +21,8 @@ pub struct Place {
     /// `https://…`; AWS's own without one, and without `AWS_ENDPOINT_URL`.
     pub endpoint: Option<String>,
     pub region: Option<String>,
+    /// An access key's id and secret.
+    pub key: Option<(String, String)>,
     /// Do not sign: for a bucket that everybody may read.
     pub anonymous: bool,
 }

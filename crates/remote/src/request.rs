@@ -99,6 +99,9 @@ impl Asker {
         if let Some(endpoint) = &place.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
+        if let Some((id, secret)) = &place.key {
+            builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        }
         let named = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
         let endpoint = named(AmazonS3ConfigKey::Endpoint);
         let region = place.region.clone().or_else(|| named(AmazonS3ConfigKey::Region));

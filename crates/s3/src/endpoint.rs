@@ -14,6 +14,7 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use selvedge_base::SharedClock;
 use selvedge_catalog::Catalog;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -116,6 +117,18 @@ impl Endpoint {
         self.address
     }
 
+    /// Serves one client that came another way than through the port, until it goes.
+    pub async fn serve_stream<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request| self.exchange.answer(request));
+        let connection = http(self.settings.patience).serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "an S3 client's connection ended early");
+        }
+    }
+
     /// Serves until `shutdown` resolves, then lets nobody new in, gives requests in progress their time and cuts
     /// what is left. Dropping the future cuts everything.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
@@ -147,11 +160,7 @@ impl Endpoint {
                 let exchange = Arc::clone(&exchange);
                 async move { exchange.answer(request).await }
             });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(settings.patience)
-                .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(tcp), service);
+            let connection = http(settings.patience).serve_connection(TokioIo::new(tcp), service);
             let connection = graceful.watch(connection);
             connections.spawn(async move {
                 let _place = place;
@@ -164,6 +173,12 @@ impl Endpoint {
         let _ = tokio::time::timeout(settings.drain, graceful.shutdown()).await;
         connections.shutdown().await;
     }
+}
+
+fn http(patience: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(BUFFER);
+    builder
 }
 
 async fn accept(

@@ -1,5 +1,6 @@
 //! R2 over a real unix socket: what the runtime sends, to the byte, and what a Worker in a real workerd sees.
 
+mod frames;
 mod wire;
 mod worker;
 

@@ -12,4 +12,5 @@ mod lists;
 mod multipart;
 mod objects;
 mod races;
+mod signing;
 mod support;

@@ -176,7 +176,7 @@ fn unescaped(text: &str) -> String {
     entities.iter().fold(text.to_owned(), |text, (entity, char)| text.replace(entity, char))
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     /// Path and query, encoded.
@@ -304,9 +304,10 @@ impl Request {
             .filter(|pair| !pair.is_empty())
             .map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") })
             .collect();
-        pairs.sort();
+        // By name first: `a=` comes before `a%20=`.
+        pairs.sort_by(|a, b| a.split_once('=').cmp(&b.split_once('=')));
         let headers: Vec<String> =
-            names.split(';').map(|name| format!("{name}:{}\n", self.value(name).trim())).collect();
+            names.split(';').map(|name| format!("{name}:{}\n", collapsed(self.value(name)))).collect();
         format!("{}\n{path}\n{}\n{}\n{names}\n{payload}", self.method, pairs.join("&"), headers.concat())
     }
 }
@@ -338,6 +339,11 @@ fn signature(canonical: &str, date: &str, secret: &str) -> String {
     let text =
         format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope(date), hex::encode(Sha256::digest(canonical)));
     hex::encode(hmac(&signing_key(date, secret), &text))
+}
+
+/// A header's value as it is signed: no spaces around it, and one where there are several.
+fn collapsed(value: &str) -> String {
+    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A key as a path has it: its slashes stay.

@@ -14,6 +14,7 @@ mod platform;
 mod reload;
 mod s3;
 mod sessions;
+mod s3_crash;
 mod support;
 mod sync;
 mod tidy;

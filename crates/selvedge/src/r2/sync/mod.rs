@@ -110,6 +110,7 @@ impl Sync {
             bucket: there.bucket.clone(),
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
+            key: None,
             anonymous: self.no_sign_request,
         })?;
         let copier = Arc::new(Copier::new(here, there, self.concurrency));
