@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Outcome};
+use crate::report;
 
 const ROWS: u64 = 1000;
 const TEXT: usize = 288;
@@ -75,11 +76,9 @@ async fn measure(directory: &Path, arguments: &Arguments) -> Result<()> {
                 alones.push(alone.measure(time, work)?);
                 ours.push(service.load(count, time, Arc::new(move |n| request(work, n))).await?);
             }
-            alones.sort_by(f64::total_cmp);
-            ours.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
-            let alone = alones[alones.len() / 2];
+            let alone = report::median(alones, |rate| *rate);
             let errors: u64 = ours.iter().map(|outcome| outcome.errors).sum();
-            let middle = ours.swap_remove(ours.len() / 2);
+            let middle = report::median(ours, load::Outcome::per_second);
             let ms = |quantile| middle.latency.value_at_quantile(quantile) as f64 / 1000.0;
             println!(
                 "| {what} | {count} | {:.0} | {alone:.0} | {:.2} | {:.2} | {:.2} | {errors} |",

@@ -11,6 +11,8 @@ use selvedge_base::SystemClock;
 use selvedge_d1::{Database, Format, Limits, Param, Settings, Statement, Store, Target};
 use serde::Serialize;
 
+use crate::report;
+
 /// Bytes of an inserted row's text.
 const TEXT: usize = 288;
 /// Rows of the large database, in bytes, and how many are written in one transaction.
@@ -103,7 +105,7 @@ async fn inserts(directory: &Path, arguments: &Arguments) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &writers in &arguments.writers {
         let mut runs: [Vec<Row>; 2] = Default::default();
-        for round in 0..=arguments.rounds {
+        for round in 0..=arguments.rounds.max(1) {
             // Neither is always the first, and the first round is to warm up.
             let turn = round % 2;
             for at in [turn, 1 - turn] {
@@ -115,10 +117,7 @@ async fn inserts(directory: &Path, arguments: &Arguments) -> Result<Vec<Row>> {
                 }
             }
         }
-        for mut mine in runs {
-            mine.sort_by(|a, b| a.inserts_per_second.total_cmp(&b.inserts_per_second));
-            rows.extend(mine.get(mine.len() / 2).cloned());
-        }
+        rows.extend(runs.into_iter().map(|mine| report::median(mine, |row| row.inserts_per_second)));
         eprintln!("measured {writers} writers");
     }
     Ok(rows)

@@ -13,6 +13,8 @@ use hdrhistogram::Histogram;
 use selvedge_base::SystemClock;
 use selvedge_d1::{Database, Format, Limits, Param, Replication, Settings, Statement, Store};
 
+use crate::report;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Concurrent writers.
@@ -64,19 +66,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 rounds.push(runtime.block_on(measure(*kept, writers, time))?);
             }
         }
-        let medians: Vec<Measured> = measured.into_iter().filter_map(median).collect();
+        let medians: Vec<Measured> =
+            measured.into_iter().map(|rounds| report::median(rounds, |run| run.rate)).collect();
         let base = medians.get(1).map_or(f64::NAN, |history| history.rate);
         for (kept, found) in all.iter().zip(&medians) {
             print(*kept, writers, found, base);
         }
     }
     Ok(())
-}
-
-fn median(mut rounds: Vec<Measured>) -> Option<Measured> {
-    rounds.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let middle = rounds.len() / 2;
-    rounds.into_iter().nth(middle)
 }
 
 fn print(kept: Kept, writers: usize, found: &Measured, base: f64) {

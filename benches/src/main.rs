@@ -163,10 +163,7 @@ async fn measure(kit: &Kit, arguments: &Arguments, workload: Workload) -> Result
                 mine.push(one_run(running, *contestant, arguments, workload, connections).await?);
             }
         }
-        for mut mine in runs {
-            mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
-            rows.push(mine.swap_remove(mine.len() / 2));
-        }
+        rows.extend(runs.into_iter().map(|mine| report::median(mine, |row| row.requests_per_second)));
     }
     for (_, running) in running {
         running.stop().await?;

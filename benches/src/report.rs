@@ -48,6 +48,13 @@ impl Row {
     }
 }
 
+/// The run whose rate is in the middle.
+pub(crate) fn median<T>(mut runs: Vec<T>, rate: impl Fn(&T) -> f64) -> T {
+    runs.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
+    let middle = runs.len() / 2;
+    runs.swap_remove(middle)
+}
+
 /// A Markdown table. The ratio is that of the first contestant to the row's, at the same workload and
 /// connections: above one, the first is faster.
 pub(crate) fn table(rows: &[Row]) -> String {

@@ -136,7 +136,7 @@ pub(crate) fn request_bytes(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
 
 /// Spreads consecutive numbers over all of `u64` (the finaliser of SplitMix64), so that neighbours in time are
 /// not neighbours in the key space.
-fn spread(n: u64) -> u64 {
+pub(crate) fn spread(n: u64) -> u64 {
     let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -17,6 +17,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::report;
 use database::{MariaDb, Postgres};
 
 #[derive(Debug, Args)]
@@ -107,11 +108,7 @@ fn medians<T>(rounds: usize, contestants: &[T], mut one: impl FnMut(&T) -> Resul
             mine.push(one(contestant)?);
         }
     }
-    let median = |mut mine: Vec<Row>| {
-        mine.sort_by(|a, b| a.transactions_per_second.total_cmp(&b.transactions_per_second));
-        mine.swap_remove(mine.len() / 2)
-    };
-    Ok(runs.into_iter().map(median).collect())
+    Ok(runs.into_iter().map(|mine| report::median(mine, |row| row.transactions_per_second)).collect())
 }
 
 /// The ratio is that of Selvedge's pool to the row: above one, Selvedge is faster.

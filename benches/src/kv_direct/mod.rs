@@ -18,8 +18,10 @@ use load::Outcome;
 use protocol::{Operation, Protocol};
 use server::Server;
 pub(crate) use server::serve;
-pub(crate) use workload::spread;
 use workload::{Draw, Workload};
+
+use crate::report;
+use crate::workload::spread;
 
 /// Bytes of a usual value.
 const SMALL: usize = 288;
@@ -146,11 +148,7 @@ fn measure(
             }
         }
     }
-    let median = |mut mine: Vec<Row>| {
-        mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
-        mine.swap_remove(mine.len() / 2)
-    };
-    Ok(runs.into_iter().map(median).collect())
+    Ok(runs.into_iter().map(|mine| report::median(mine, |row| row.requests_per_second)).collect())
 }
 
 fn row(workload: Workload, connections: usize, server: &Server, outcome: &Outcome) -> Row {

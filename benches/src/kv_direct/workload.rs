@@ -2,6 +2,7 @@
 
 use super::protocol::Operation;
 use super::{LARGE, SMALL};
+use crate::workload::spread;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
@@ -111,14 +112,6 @@ impl Zipfian {
             (self.items * (self.eta * u - self.eta + 1.0).powf(self.alpha)) as u64
         }
     }
-}
-
-/// Spreads consecutive numbers over all of `u64` (the finaliser of SplitMix64).
-pub(crate) fn spread(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) struct Client<'a> {
 
 /// A MiB that does not compress.
 static NOISE: LazyLock<Vec<u8>> =
-    LazyLock::new(|| (0..1 << 17).flat_map(|n| crate::kv_direct::spread(n).to_le_bytes()).collect());
+    LazyLock::new(|| (0..1 << 17).flat_map(|n| crate::workload::spread(n).to_le_bytes()).collect());
 
 impl<'a> Client<'a> {
     pub(crate) fn new(endpoint: &'a Endpoint) -> Self {

@@ -125,11 +125,7 @@ async fn measure(
             }
         }
     }
-    let median = |mut mine: Vec<Row>| {
-        mine.sort_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
-        mine.swap_remove(mine.len() / 2)
-    };
-    Ok(runs.into_iter().map(median).collect())
+    Ok(runs.into_iter().map(|mine| report::median(mine, |row| row.requests_per_second)).collect())
 }
 
 fn row(

@@ -271,7 +271,7 @@ impl Workload {
 impl Kind {
     /// A client's `mine`-th request, the `n`-th of all.
     fn request(self, client: u64, mine: u64, n: u64, round: u64) -> Result<Request> {
-        let drawn = crate::kv_direct::spread(n);
+        let drawn = crate::workload::spread(n);
         Ok(match self {
             Self::Put { size, keys } => {
                 put(format!("/bench/put-{size}/{round}-{client}/{}", mine % keys), size)
