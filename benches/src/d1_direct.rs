@@ -78,7 +78,7 @@ async fn measure(directory: &Path, arguments: &Arguments) -> Result<()> {
             }
             let alone = report::median(alones, |rate| *rate);
             let errors: u64 = ours.iter().map(|outcome| outcome.errors).sum();
-            let middle = report::median(ours, load::Outcome::per_second);
+            let middle = report::median(ours, Outcome::per_second);
             let ms = |quantile| middle.latency.value_at_quantile(quantile) as f64 / 1000.0;
             println!(
                 "| {what} | {count} | {:.0} | {alone:.0} | {:.2} | {:.2} | {:.2} | {errors} |",
