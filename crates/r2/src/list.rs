@@ -108,6 +108,8 @@ fn page(c: &Connection, options: &ListOptions, limit: usize, mut place: Vec<u8>)
         column(options.include_http, "http"),
         column(options.include_custom, "custom"),
     );
+    // All of the page is of one state, and SQLite's lock is taken once and not for every group.
+    let _state = c.unchecked_transaction()?;
     let mut statement = c.prepare_cached(&sql)?;
     let mut listing = Listing::default();
     let mut bytes = 0;

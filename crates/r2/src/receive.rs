@@ -16,7 +16,7 @@ use crate::unsettled::Guard;
 use crate::{Algorithm, Bucket, Checksums, Error, Result};
 
 /// Bytes gathered before they are handed on. A larger piece is handed on as it is.
-const GATHER: usize = 512 * 1024;
+const GATHER: usize = 256 * 1024;
 /// Pieces that wait to be counted, for each upload.
 const DEPTH: usize = 2;
 

@@ -22,6 +22,8 @@ pub(crate) struct Patient {
     body: Option<Incoming>,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
+    /// The timer runs. While somebody else takes his time with what came, it does not.
+    waiting: bool,
     ran_out: Arc<AtomicBool>,
     /// Whether the client is waiting to be asked for it.
     asked_first: bool,
@@ -37,7 +39,7 @@ impl Patient {
     ) -> Self {
         let ended = body.is_end_stream();
         let timer = Box::pin(tokio::time::sleep(patience));
-        Self { body: Some(body), patience, timer, ran_out, asked_first, ended }
+        Self { body: Some(body), patience, timer, waiting: false, ran_out, asked_first, ended }
     }
 }
 
@@ -54,13 +56,15 @@ impl Body for Patient {
         this.asked_first = false;
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {
-                if this.timer.is_elapsed() || matches!(frame, Some(Ok(_))) {
-                    this.timer.as_mut().reset(Instant::now() + this.patience);
-                }
+                this.waiting = false;
                 this.ended = !matches!(frame, Some(Ok(_)));
                 Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
             }
             Poll::Pending => {
+                if !this.waiting {
+                    this.waiting = true;
+                    this.timer.as_mut().reset(Instant::now() + this.patience);
+                }
                 if this.timer.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }

@@ -32,7 +32,7 @@ pub(crate) const XML: u64 = 8 * 1024 * 1024;
 const FORM: u64 = 32 * 1024 * 1024;
 const FORMS: usize = 4;
 /// Bytes of a connection's buffers.
-const BUFFER: usize = 512 * 1024;
+const BUFFER: usize = 256 * 1024;
 
 /// How an endpoint serves.
 #[derive(Clone, Debug)]
