@@ -4,7 +4,7 @@ mod databases;
 
 use serde_json::Value;
 
-use crate::orms::install;
+use crate::orms::{install, with_prisma};
 use crate::support::{Node, Project};
 use databases::{MariaDb, Postgres};
 
@@ -61,6 +61,29 @@ async fn mysql_drivers_work_unmodified() {
     for _ in 0..2 {
         check(&node, "/check/mysql2", 9).await;
         check(&node, "/check/drizzle-mysql", 5).await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn prisma_works_unmodified_on_both_databases() {
+    let (postgres, mariadb) = (Postgres::start(""), MariaDb::start());
+    let ports = (postgres.as_ref().map(|it| it.port), mariadb.as_ref().map(|it| it.port));
+    if ports == (None, None) {
+        return;
+    }
+    let schemas = ["prisma/postgres.prisma", "prisma/mysql.prisma"];
+    let project = with_prisma("fixtures/workers/hyperdrive-prisma", &schemas).await;
+    let databases = [("127.0.0.1:5432", ports.0), ("127.0.0.1:3306", ports.1)];
+    move_to(&project, &databases.map(|(address, port)| (address, port.unwrap_or(NOWHERE))));
+    let node = project.dev(&[]).await;
+    for _ in 0..2 {
+        for (path, _) in [("/check/postgres", ports.0), ("/check/mysql", ports.1)]
+            .iter()
+            .filter(|(_, port)| port.is_some())
+        {
+            check(&node, path, 26).await;
+        }
     }
     node.stop().await;
 }
