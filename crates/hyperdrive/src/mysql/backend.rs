@@ -202,9 +202,14 @@ impl Backend {
         Ok(())
     }
 
+    /// Whether a client with these settings finds them on it.
+    pub(super) fn has_settings(&self, wanted: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.settings, wanted) || *self.settings == **wanted
+    }
+
     /// Gives it a client's settings.
     pub(super) async fn take_settings(&mut self, wanted: &Arc<Settings>) -> Result<(), ConnectError> {
-        if Arc::ptr_eq(&self.settings, wanted) || *self.settings == **wanted {
+        if self.has_settings(wanted) {
             return Ok(());
         }
         if wanted.after(&self.settings).is_none() {

@@ -1,6 +1,7 @@
 //! Getting a connection, and giving it back or up.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,7 +15,7 @@ use super::super::config::MySqlMode;
 use super::super::connect::{ConnectError, MySqlConnect};
 use super::super::error::MySqlError;
 use super::super::wire::command;
-use super::{End, Session, failure};
+use super::{Client, End, Session, failure};
 use crate::Stream;
 use crate::pool::{Counters, Lease};
 
@@ -40,11 +41,17 @@ impl<S: Stream> Session<S> {
         *self.handle.held.lock().await = Some(Held { number: lease.number, killed: false });
         let lease = self.lease.insert(lease);
         lease.activity().running();
-        match lease.take_settings(&self.settings).await {
+        if lease.has_settings(&self.settings) {
+            return Ok(Some(()));
+        }
+        let limit = self.pool.config().statement_timeout;
+        // Boxed, as the others of its kind: idle clients need not have room for it.
+        let taking = Box::pin(in_time(&mut self.client, limit, lease.take_settings(&self.settings)));
+        match taking.await {
             Ok(()) => Ok(Some(())),
             Err(error) => {
                 // What it has now nobody knows, if the origin did not merely refuse.
-                let told = error.to_client();
+                let told = self.told(&error);
                 if matches!(error, ConnectError::Origin(_)) {
                     self.release().await;
                 } else {
@@ -75,6 +82,15 @@ impl<S: Stream> Session<S> {
             Poll::Pending
         })
         .await
+    }
+
+    /// What the client is told when a conversation of ours with the origin failed.
+    pub(super) fn told(&self, error: &ConnectError) -> MySqlError {
+        if let ConnectError::TimedOut = error {
+            Counters::one(&self.pool.counters().statement_timeouts);
+            return MySqlError::timed_out();
+        }
+        error.to_client()
     }
 
     /// Gives the connection back unless something of the client's is still on it.
@@ -126,6 +142,27 @@ impl<S: Stream> Session<S> {
         } else {
             self.abandon().await;
         }
+    }
+}
+
+/// A conversation of ours with the origin: for as long as a statement may take, and as the client is there.
+pub(super) async fn in_time<S: Stream, T>(
+    client: &mut Client<S>,
+    limit: Option<Duration>,
+    conversation: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let watched = async {
+        tokio::select! {
+            biased;
+            result = conversation => result,
+            () = poll_fn(|cx| client.poll_gone(cx)) => {
+                Err(ConnectError::Lost(io::ErrorKind::BrokenPipe.into()))
+            }
+        }
+    };
+    match limit {
+        Some(limit) => timeout(limit, watched).await.unwrap_or(Err(ConnectError::TimedOut)),
+        None => watched.await,
     }
 }
 

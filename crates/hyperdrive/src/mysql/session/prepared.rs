@@ -11,6 +11,7 @@ use super::super::packet::{HEADER, answer_number, payload, push};
 use super::super::statements::{Execution, Statement};
 use super::super::wire::{command, status};
 use super::cached::Found;
+use super::link::in_time;
 use super::{End, Session, Step};
 use crate::Stream;
 use crate::cache::{Dialect, Form, classify};
@@ -148,8 +149,10 @@ impl<S: Stream> Session<S> {
         {
             return Ok(Some(theirs));
         }
-        let asked = lease.ask(&[&[command::STMT_PREPARE], &**sql].concat(), Shape::Prepared).await;
-        let error = match asked {
+        let limit = self.pool.config().statement_timeout;
+        let preparing = [&[command::STMT_PREPARE], &**sql].concat();
+        let asking = lease.ask(&preparing, Shape::Prepared);
+        let error = match Box::pin(in_time(&mut self.client, limit, asking)).await {
             Ok(outcome) => match (outcome.prepared, outcome.error) {
                 (Some((theirs, _, parameters)), _) => {
                     lease.keep_prepared(sql, theirs, parameters, most).await;
@@ -162,8 +165,8 @@ impl<S: Stream> Session<S> {
                 (None, None) => to_reprepare(),
             },
             Err(error) => {
-                let told = error.to_client();
                 let in_transaction = lease.in_transaction();
+                let told = self.told(&error);
                 self.abandon().await;
                 if in_transaction {
                     return Err(End::Told(self.reply, told));
@@ -191,7 +194,9 @@ impl<S: Stream> Session<S> {
         let Some(lease) = &mut self.lease else { return Ok(()) };
         let mut whole = payload(packets).into_owned();
         whole[1..5].copy_from_slice(&theirs.to_le_bytes());
-        if lease.send_packet(0, &whole).await.is_err() {
+        let limit = self.pool.config().statement_timeout;
+        let sending = lease.send_packet(0, &whole);
+        if Box::pin(in_time(&mut self.client, limit, sending)).await.is_err() {
             self.abandon().await;
         }
         Ok(())
@@ -217,7 +222,9 @@ impl<S: Stream> Session<S> {
         let Some((theirs, _)) = lease.prepared.find(sql) else { return false };
         let mut reset = vec![command::STMT_RESET];
         reset.extend_from_slice(&theirs.to_le_bytes());
-        if lease.ask(&reset, Shape::Simple).await.is_err() {
+        let limit = self.pool.config().statement_timeout;
+        let asking = lease.ask(&reset, Shape::Simple);
+        if Box::pin(in_time(&mut self.client, limit, asking)).await.is_err() {
             self.abandon().await;
         }
         true

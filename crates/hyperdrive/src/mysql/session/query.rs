@@ -8,6 +8,7 @@ use super::super::error::MySqlError;
 use super::super::inspect::{Inspected, Kind, inspect};
 use super::super::packet::payload;
 use super::cached::Found;
+use super::link::in_time;
 use super::{Session, Step};
 use crate::Stream;
 use crate::cache::{Dialect, Form, classify};
@@ -68,10 +69,11 @@ impl<S: Stream> Session<S> {
     pub(super) async fn set_insert_id(&mut self, inspected: &Inspected) -> Result<bool, super::End> {
         let Some(lease) = self.lease.as_mut().filter(|_| inspected.last_insert_id) else { return Ok(true) };
         let sql = format!("SET last_insert_id = {}", self.insert_id);
-        match lease.execute(&sql).await {
+        let limit = self.pool.config().statement_timeout;
+        match Box::pin(in_time(&mut self.client, limit, lease.execute(&sql))).await {
             Ok(()) => Ok(true),
             Err(error) => {
-                let told = error.to_client();
+                let told = self.told(&error);
                 self.abandon().await;
                 self.fail(&told).await?;
                 Ok(false)

@@ -1,10 +1,12 @@
 //! A command on its way to the origin, and its answer on the way back.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::io::AsyncWrite as _;
 
 use super::super::answer::{Answer, Outcome, Piece};
 use super::super::error::MySqlError;
@@ -55,7 +57,7 @@ impl<S: Stream> Session<S> {
         lease.activity().running();
         lease.busy = true;
         Counters::add(&self.pool.counters().bytes_to_origin, packets.len() as u64);
-        if lease.send(packets).await.is_err() {
+        if !self.send(packets).await {
             return self.lost(&answer, was_in_transaction).await;
         }
         let mut timed_out = false;
@@ -140,6 +142,30 @@ impl<S: Stream> Session<S> {
             }
         }
         self.settle().await;
+    }
+
+    /// True when the origin has all of it. One that does not read for as long as a statement may take is lost.
+    async fn send(&mut self, bytes: &[u8]) -> bool {
+        let mut sent = 0;
+        poll_fn(|cx| {
+            let Some(lease) = &mut self.lease else { return Poll::Ready(false) };
+            let mut socket = Pin::new(&mut lease.socket);
+            let flushed = loop {
+                if sent == bytes.len() {
+                    break socket.as_mut().poll_flush(cx);
+                }
+                match socket.as_mut().poll_write(cx, &bytes[sent..]) {
+                    Poll::Ready(Ok(count)) if count > 0 => sent += count,
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => break Poll::Pending,
+                }
+            };
+            match flushed {
+                Poll::Ready(result) => Poll::Ready(result.is_ok()),
+                Poll::Pending => self.poll_interruption(cx).map_or(Poll::Pending, |_| Poll::Ready(false)),
+            }
+        })
+        .await
     }
 
     /// Waits until the origin says something, or there is no use in waiting.

@@ -2,6 +2,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{MariaDb, Wish, eventually};
+use crate::support::execution;
 
 /// How many connections run a statement that has this in its text.
 fn running(database: &MariaDb, text: &str) -> usize {
@@ -57,6 +58,35 @@ fn a_statement_that_takes_too_long_is_ended() {
     assert_eq!(client.value("SELECT 1"), "1");
     let pool = pooled.server.pools().next().unwrap();
     assert_eq!(pool.counters().statement_timeouts.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_cannot_be_prepared_again_is_held_to_the_same_limit() {
+    let Some(database) = MariaDb::shared() else { return };
+    let mut wish = Wish::to(&database).connections(1);
+    wish.pool.statement_timeout = Some(Duration::from_millis(300));
+    let pooled = wish.start();
+    let (mut client, mut reader, mut changer) = (pooled.connect(), database.direct(), database.direct());
+    client.ok("CREATE OR REPLACE TABLE locked (a INT) ENGINE = InnoDB");
+    let (number, _) = client.prepare("SELECT a FROM locked WHERE a = ?").unwrap();
+    let backend = client.value("SELECT CONNECTION_ID()");
+    reader.ok(&format!("KILL {backend}"));
+    eventually("a new one serves", || client.query("SELECT CONNECTION_ID()").error.is_none());
+    // It has to prepare the statement, and nobody can while a change of the table waits.
+    reader.ok("BEGIN");
+    reader.ok("SELECT * FROM locked");
+    changer.send(0, b"\x03ALTER TABLE locked ADD b INT");
+    let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE locked%' AND state LIKE 'Waiting%'";
+    eventually("it waits", || database.direct().value(waiting) == "1");
+    assert_eq!(client.execute(number, &["1"], true).error.map(|error| error.0), Some(3024));
+    eventually("nobody waits for the table", || running(&database, "SELECT a FROM locked") == 0);
+    // Nor does anybody when its client goes.
+    client.send(0, &execution(number, &["1"], true, 0));
+    drop(client);
+    pooled.all_given_back();
+    reader.ok("COMMIT");
+    assert_eq!(changer.results(false).error, None);
+    assert_eq!(pooled.connect().value("SELECT COUNT(*) FROM locked WHERE RAND() < 2"), "0");
 }
 
 #[test]
