@@ -55,6 +55,8 @@ impl MariaDb {
         let made = command(&install, user)
             .args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg("--skip-name-resolve")
+            // A MariaDB that starts removes temporary tables of whoever else has them there.
+            .env("TMPDIR", directory.path())
             .current_dir(directory.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -78,6 +80,7 @@ impl MariaDb {
                     "--max-allowed-packet=64M",
                 ])
                 .args(&options)
+                .env("TMPDIR", &path)
                 .current_dir(&path)
                 .stdout(Stdio::null())
                 .stderr(log)

@@ -109,11 +109,14 @@ impl MariaDb {
         let data = format!("--datadir={}", at.join("data").display());
         run(command(Path::new("/usr/bin/mariadb-install-db"), user)
             .args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"])
+            // A MariaDB that starts removes temporary tables of whoever else has them there.
+            .env("TMPDIR", &at)
             .current_dir(&at));
         let socket = format!("--socket={}", at.join("s").display());
         let mut daemon = command(&daemon, user);
         daemon
             .args(["--no-defaults", &data, &socket, "--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .env("TMPDIR", &at)
             .arg(format!("--pid-file={}", at.join("pid").display()))
             .args(["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--max-allowed-packet=64M"])
             .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"]);
