@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use selvedge_databases::free_port;
 use selvedge_workerd::{Search, Tool};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -179,10 +180,6 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     let (status, _) = load::exchange(&mut stream, &request_bytes("GET", path, &[]), &mut Vec::new()).await?;
     if (200..300).contains(&status) { Ok(()) } else { bail!("{path} answered {status}") }
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The very binary that Selvedge uses.

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use selvedge_databases::{DATABASE, MariaDb, PASSWORD, Postgres, USER};
 use sha1::{Digest as _, Sha1};
 
-use super::database::{DATABASE, MariaDb, PASSWORD, USER};
+use super::Arguments;
+use super::database::Database as _;
 use super::proxy::{Contestant, Target};
-use super::{Arguments, Postgres};
 
 /// Clients that log in at the same time.
 const AT_ONCE: usize = 64;

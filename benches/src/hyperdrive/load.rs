@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use selvedge_databases::Postgres;
 
+use super::database::Database as _;
 use super::pgbench::Run;
 use super::proxy::{CACHED, Contestant, PGBOUNCER};
-use super::{Arguments, Postgres, Row, medians};
+use super::{Arguments, Row, medians};
 
 /// A read that is always the same.
 const FIXED: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = 1;\n";

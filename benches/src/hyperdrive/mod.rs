@@ -5,7 +5,6 @@ mod database;
 mod idle;
 mod load;
 mod pgbench;
-mod process;
 mod proxy;
 mod sysbench;
 mod worker;
@@ -18,7 +17,6 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::report;
-use database::{MariaDb, Postgres};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -84,12 +82,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         None => crate::selvedge()?,
     };
     let mut rows = Vec::new();
-    if let Some(postgres) = Postgres::start(arguments.scale)? {
+    if let Some(postgres) = database::postgres(arguments.scale)? {
         rows.extend(load::compare(arguments, &selvedge, &postgres)?);
         idle::postgres(arguments, &selvedge, &postgres).await?;
         rows.extend(worker::compare(arguments, &selvedge, &postgres).await?);
     }
-    if let Some(mariadb) = MariaDb::start()? {
+    if let Some(mariadb) = database::mariadb()? {
         rows.extend(sysbench::compare(arguments, &selvedge, &mariadb)?);
         idle::mysql(arguments, &selvedge, &mariadb)?;
     }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
+use selvedge_databases::{DATABASE, find, output};
 
 use super::Row;
-use super::database::DATABASE;
-use super::process::{find, output};
 use super::proxy::Contestant;
 
 pub(super) struct Run<'a> {

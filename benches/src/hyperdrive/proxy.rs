@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use selvedge_databases::{
+    DATABASE, PASSWORD, Postgres, Server, USER, command, directory, find_or_say, free_port,
+};
 
-use super::database::{DATABASE, PASSWORD, Postgres, USER};
-use super::process::{Server, command, directory, find_or_say, free_address};
+use super::database::local;
 use crate::usage;
 
 /// Selvedge's pool without its cache, which is what others are held against.
@@ -61,26 +63,26 @@ impl Contestant {
 
     /// `selvedge hyperdrive` in front of `url`, with `pool` connections.
     pub(super) fn selvedge(binary: &Path, url: &str, pool: usize, cached: bool) -> Result<Self> {
-        let (directory, address) = (tempfile::tempdir()?, free_address()?);
-        let mut selvedge = Command::new(binary);
+        let (directory, port) = (tempfile::tempdir()?, free_port()?);
+        let mut selvedge = command(binary, None);
         selvedge
-            .args(["hyperdrive", url, "--listen", &address.to_string()])
+            .args(["hyperdrive", url, "--listen", &local(port).to_string()])
             .args(["--max-connections", &pool.to_string()]);
         if !cached {
             selvedge.args(["--max-age", "0"]);
         }
         let name = if cached { CACHED } else { POOLED };
-        Self::new(name, selvedge, address, directory)
+        Self::new(name, selvedge, port, directory)
     }
 
     /// PgBouncer, pooling by transaction; `None` when it is not installed.
     pub(super) fn pgbouncer(postgres: &Postgres, pool: usize) -> Result<Option<Self>> {
-        let Some(binary) = find_or_say("pgbouncer", "PgBouncer") else { return Ok(None) };
-        let (directory, address) = (directory(postgres.user)?, free_address()?);
+        let Some(binary) = find_or_say("pgbouncer", "pgbouncer") else { return Ok(None) };
+        let user = postgres.cluster().user();
+        let (directory, port) = (directory(user)?, free_port()?);
         let users = directory.path().join("users");
         std::fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n"))?;
         let config = directory.path().join("pgbouncer.ini");
-        let (database, port) = (postgres.target().address, address.port());
         std::fs::write(
             &config,
             format!(
@@ -89,24 +91,19 @@ impl Contestant {
                  auth_file = {}\npool_mode = transaction\ndefault_pool_size = {pool}\n\
                  max_client_conn = 15000\nunix_socket_dir =\nlog_connections = 0\nlog_disconnections = 0\n\
                  ignore_startup_parameters = extra_float_digits\n",
-                database.port(),
+                postgres.port,
                 users.display(),
             ),
         )?;
-        let mut pgbouncer = command(&binary, postgres.user);
+        let mut pgbouncer = command(&binary, user);
         pgbouncer.arg(&config).current_dir(directory.path());
-        Self::new(PGBOUNCER, pgbouncer, address, directory).map(Some)
+        Self::new(PGBOUNCER, pgbouncer, port, directory).map(Some)
     }
 
-    fn new(
-        name: &'static str,
-        command: Command,
-        address: SocketAddr,
-        directory: tempfile::TempDir,
-    ) -> Result<Self> {
-        let server = Server::start(command, address, &directory.path().join("log"))
+    fn new(name: &'static str, command: Command, port: u16, directory: tempfile::TempDir) -> Result<Self> {
+        let server = Server::start(command, port, &directory.path().join("log"))
             .with_context(|| format!("cannot start {name}"))?;
-        let target = Target { address, pooler: Some(server.id()) };
+        let target = Target { address: local(port), pooler: Some(server.id()) };
         Ok(Self { name, target, _server: Some(server), _directory: Some(directory) })
     }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use selvedge_databases::{DATABASE, MariaDb, PASSWORD, USER, command, find_or_say, output};
 
-use super::database::{DATABASE, MariaDb, PASSWORD, USER};
-use super::process::{command, find_or_say, output};
+use super::database::Database as _;
 use super::proxy::Contestant;
 use super::{Arguments, Row, medians};
 
@@ -20,7 +20,7 @@ const MODES: [(&str, &str); 2] = [
 ];
 
 pub(super) fn compare(arguments: &Arguments, selvedge: &Path, mariadb: &MariaDb) -> Result<Vec<Row>> {
-    let Some(binary) = find_or_say("sysbench", "MariaDB's load") else { return Ok(Vec::new()) };
+    let Some(binary) = find_or_say("sysbench", "sysbench") else { return Ok(Vec::new()) };
     let wanted: Vec<_> = MODES.iter().filter(|(name, _)| arguments.wants(name)).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use selvedge_databases::Postgres;
 
+use super::database::Database as _;
 use super::proxy::{CACHED, DIRECT, POOLED};
-use super::{Arguments, Postgres, Row, medians};
+use super::{Arguments, Row, medians};
 use crate::contestant::{Contestant, Kit};
 use crate::{load, usage};
 

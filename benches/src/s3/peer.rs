@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use selvedge_databases::free_port;
 use tempfile::TempDir;
 
 use super::client::{Client, Endpoint};
@@ -234,8 +235,4 @@ fn introduced(printed: &str) -> Option<Credentials> {
     let printed: serde_json::Value = serde_json::from_str(printed).ok()?;
     let text = |name| printed[name].as_str().map(str::to_owned);
     Some(Credentials { id: text("accessKeyId")?, secret: text("secretAccessKey")? })
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -68,7 +68,7 @@ impl Peer {
         let project = Project::copy(PROBE);
         let config = project.path().join("wrangler.no-r2.jsonc");
         std::fs::rename(config, project.path().join("wrangler.jsonc")).unwrap();
-        let port = free_port();
+        let port = selvedge_databases::free_port().unwrap();
         let mut command = Command::new(tool(Tool::Workerd).await);
         command
             .args(["serve", "wrangler.jsonc", "--experimental", "--socket-addr"])
@@ -96,7 +96,7 @@ impl Peer {
             assert!(installed.await.unwrap().success(), "npm could not install wrangler");
         }
         let project = Project::copy(PROBE);
-        let port = free_port();
+        let port = selvedge_databases::free_port().unwrap();
         let mut command = Command::new(wrangler);
         command
             .args(["dev", "--ip", "127.0.0.1", "--show-interactive-dev-session=false", "--port"])
@@ -111,10 +111,6 @@ impl Peer {
         let node = crate::support::client(&self.address);
         outcomes(&node.get(&format!("/probe/{what}")).await.body, what)
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn environment() -> BTreeMap<String, String> {

@@ -1,7 +1,8 @@
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use selvedge_databases::User;
 
 /// An authority, a server's certificate for `localhost`, one for the client `certified`, and an authority that has
 /// signed none of them.
@@ -30,7 +31,7 @@ impl Certificates {
     }
 
     /// The client's files go to `directory`, the server's to `data`.
-    pub(crate) fn write(&self, directory: &Path, data: &Path, user: Option<(u32, u32)>) {
+    pub(crate) fn write(&self, directory: &Path, data: &Path, user: Option<User>) {
         for (path, text) in [
             (directory.join("ca.crt"), &self.authority),
             (directory.join("other-ca.crt"), &self.other_authority),
@@ -42,8 +43,8 @@ impl Certificates {
         ] {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-            if let Some((uid, gid)) = user {
-                chown(&path, Some(uid), Some(gid)).unwrap();
+            if let Some(user) = user {
+                user.own(&path).unwrap();
             }
         }
     }

@@ -1,16 +1,13 @@
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, Weak};
 
+use selvedge_databases::Cluster;
+
+use super::Wire;
 use super::certificates::Certificates;
-use super::{Wire, command, first_of, free_port, server_directory, server_user};
 
 /// A PostgreSQL server. Its superuser is `postgres`, whom it trusts.
 pub(crate) struct Postgres {
-    binaries: PathBuf,
-    user: Option<(u32, u32)>,
-    directory: tempfile::TempDir,
-    options: String,
+    server: selvedge_databases::Postgres,
     pub(crate) port: u16,
 }
 
@@ -23,26 +20,19 @@ impl Postgres {
         if let Some(server) = shared.upgrade() {
             return Some(server);
         }
-        let server = Arc::new(Self::start()?);
+        let server = Arc::new(Self::own()?);
         *shared = Arc::downgrade(&server);
         Some(server)
     }
 
-    /// Lets in, beside whom everybody trusts: `scram`, `md5` and `plain` with the password `secret`, and over TLS
-    /// `tls` with the same password and `certified` with a certificate.
-    fn add_roles(data: &Path, user: Option<(u32, u32)>, directory: &Path) {
-        Certificates::make().write(directory, data, user);
-        let access = data.join("pg_hba.conf");
-        let everybody = std::fs::read_to_string(&access).unwrap();
-        let roles = "host all scram 127.0.0.1/32 scram-sha-256\nhost all md5 127.0.0.1/32 md5\n\
-                     host all plain 127.0.0.1/32 password\nhostssl all tls 127.0.0.1/32 scram-sha-256\n\
-                     hostnossl all tls 127.0.0.1/32 reject\nhostssl all certified 127.0.0.1/32 cert\n\
-                     hostnossl all certified 127.0.0.1/32 reject\n";
-        std::fs::write(&access, format!("{roles}{everybody}")).unwrap();
-        let settings = data.join("postgresql.conf");
-        let mut text = std::fs::read_to_string(&settings).unwrap();
-        text.push_str("\nssl = on\nssl_ca_file = 'ca.crt'\n");
-        std::fs::write(&settings, text).unwrap();
+    /// A server that no other test uses.
+    pub(crate) fn own() -> Option<Self> {
+        let cluster = Cluster::create("postgres", false).unwrap()?;
+        add_roles(&cluster);
+        let server = cluster.start(&["max_connections=120", "max_prepared_transactions=5"]).unwrap();
+        let server = Self { port: server.port, server };
+        server.create_roles();
+        Some(server)
     }
 
     fn create_roles(&self) {
@@ -58,72 +48,16 @@ impl Postgres {
 
     /// A file beside the data: `ca.crt`, `other-ca.crt`, `client.crt` or `client.key`.
     pub(crate) fn file(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().unwrap().to_owned()
+        self.server.cluster().directory().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Stops it at once, as a crash would, and starts it again.
+    /// Stops it at once, as a crash would.
     pub(crate) fn stop(&self) {
-        self.control(&["-m", "immediate", "-w", "stop"]);
+        self.server.stop();
     }
 
     pub(crate) fn start_again(&self) {
-        self.control(&["-w", "-o", &self.options, "-l", &self.file("log"), "start"]);
-    }
-
-    fn control(&self, arguments: &[&str]) {
-        let status = command(&self.binaries.join("pg_ctl"), self.user)
-            .arg("-D")
-            .arg(self.directory.path().join("data"))
-            .args(arguments)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "pg_ctl {arguments:?}");
-    }
-
-    /// A server that no other test uses.
-    pub(crate) fn own() -> Option<Self> {
-        Self::start()
-    }
-
-    fn start() -> Option<Self> {
-        let versions = ["18", "17", "16", "15", "14", "13"];
-        let Some(binaries) =
-            first_of(versions.map(|v| PathBuf::from(format!("/usr/lib/postgresql/{v}/bin"))))
-        else {
-            super::skipped("postgresql");
-            return None;
-        };
-        let user = server_user("postgres");
-        let directory = server_directory(user);
-        let data = directory.path().join("data");
-        let made = command(&binaries.join("initdb"), user)
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(made.success(), "initdb failed");
-        let port = free_port();
-        Self::add_roles(&data, user, directory.path());
-        let options = format!(
-            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=120 \
-             -c max_prepared_transactions=5",
-            directory.path().display()
-        );
-        let started = command(&binaries.join("pg_ctl"), user)
-            .args(["-w", "-o", &options, "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(directory.path().join("log"))
-            .arg("start")
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(started.success(), "the server did not start");
-        let server = Self { binaries, user, directory, options, port };
-        server.create_roles();
-        Some(server)
+        self.server.start_again().unwrap();
     }
 
     /// A new session of the superuser.
@@ -132,14 +66,20 @@ impl Postgres {
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let _ = command(&self.binaries.join("pg_ctl"), self.user)
-            .args(["-m", "immediate", "-D"])
-            .arg(self.directory.path().join("data"))
-            .arg("stop")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-    }
+/// Lets in, beside whom everybody trusts: `scram`, `md5` and `plain` with the password `secret`, and over TLS
+/// `tls` with the same password and `certified` with a certificate.
+fn add_roles(cluster: &Cluster) {
+    let data = cluster.data();
+    Certificates::make().write(cluster.directory(), &data, cluster.user());
+    let access = data.join("pg_hba.conf");
+    let everybody = std::fs::read_to_string(&access).unwrap();
+    let roles = "host all scram 127.0.0.1/32 scram-sha-256\nhost all md5 127.0.0.1/32 md5\n\
+                 host all plain 127.0.0.1/32 password\nhostssl all tls 127.0.0.1/32 scram-sha-256\n\
+                 hostnossl all tls 127.0.0.1/32 reject\nhostssl all certified 127.0.0.1/32 cert\n\
+                 hostnossl all certified 127.0.0.1/32 reject\n";
+    std::fs::write(&access, format!("{roles}{everybody}")).unwrap();
+    let settings = data.join("postgresql.conf");
+    let mut text = std::fs::read_to_string(&settings).unwrap();
+    text.push_str("\nssl = on\nssl_ca_file = 'ca.crt'\n");
+    std::fs::write(&settings, text).unwrap();
 }

@@ -1,16 +1,34 @@
 //! Hyperdrive in a Worker, with the drivers that people use and the databases that they have.
 
-mod databases;
+use std::collections::BTreeSet;
 
+use selvedge_databases::{DATABASE, MariaDb, Postgres};
 use serde_json::Value;
 
 use crate::orms::{install, with_prisma};
 use crate::support::{Node, Project};
-use databases::{MariaDb, Postgres};
 
 const FIXTURE: &str = "fixtures/workers/hyperdrive";
 /// Nothing listens there.
 const NOWHERE: u16 = 9;
+
+/// `None` when it is not installed.
+fn postgres() -> Option<Postgres> {
+    Postgres::start(&[]).unwrap()
+}
+
+/// `None` when it is not installed.
+fn mariadb() -> Option<MariaDb> {
+    let options = ["--max-allowed-packet=64M", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"];
+    MariaDb::start(&options).unwrap()
+}
+
+/// The processes that work for the pool.
+fn backends(postgres: &Postgres) -> BTreeSet<String> {
+    let sql =
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    postgres.psql(DATABASE, sql).unwrap().lines().map(str::to_owned).collect()
+}
 
 /// The fixture, with the databases at these ports.
 async fn fixture(postgres: u16, mariadb: u16) -> Project {
@@ -40,7 +58,7 @@ async fn check(node: &Node, path: &str, at_least: usize) {
 
 #[tokio::test]
 async fn postgres_drivers_work_unmodified() {
-    let Some(postgres) = Postgres::start("") else { return };
+    let Some(postgres) = postgres() else { return };
     let project = fixture(postgres.port, NOWHERE).await;
     let node = project.dev(&[]).await;
     // The second time on connections that were used.
@@ -55,7 +73,7 @@ async fn postgres_drivers_work_unmodified() {
 
 #[tokio::test]
 async fn mysql_drivers_work_unmodified() {
-    let Some(mariadb) = MariaDb::start() else { return };
+    let Some(mariadb) = mariadb() else { return };
     let project = fixture(NOWHERE, mariadb.port).await;
     let node = project.dev(&[]).await;
     for _ in 0..2 {
@@ -67,7 +85,7 @@ async fn mysql_drivers_work_unmodified() {
 
 #[tokio::test]
 async fn prisma_works_unmodified_on_both_databases() {
-    let (postgres, mariadb) = (Postgres::start(""), MariaDb::start());
+    let (postgres, mariadb) = (postgres(), mariadb());
     let ports = (postgres.as_ref().map(|it| it.port), mariadb.as_ref().map(|it| it.port));
     if ports == (None, None) {
         return;
@@ -90,8 +108,9 @@ async fn prisma_works_unmodified_on_both_databases() {
 
 #[tokio::test]
 async fn the_example_shows_hits_and_misses_of_a_database_of_ones_own() {
+    let Some(postgres) = postgres() else { return };
     let schema = crate::support::repository().join("examples/hyperdrive/schema.sql");
-    let Some(postgres) = Postgres::start(&std::fs::read_to_string(schema).unwrap()) else { return };
+    postgres.psql(DATABASE, &std::fs::read_to_string(schema).unwrap()).unwrap();
     let project = Project::copy("examples/hyperdrive");
     let config = project.read("wrangler.jsonc").replace("shop:shop@", "app:pw@");
     project.write("wrangler.jsonc", &config);
@@ -109,11 +128,11 @@ async fn the_example_shows_hits_and_misses_of_a_database_of_ones_own() {
     assert!(page().await.contains("<td>teapot<td>29.00<td>11<td>"));
 
     // A change of the Worker's code costs neither connections nor answers.
-    let before = postgres.backends();
+    let before = backends(&postgres);
     project.write("src/shop.ts", &format!("{}\n", project.read("src/shop.ts")));
     let mut node = node;
     node.said("Reloaded").await;
-    assert!(postgres.backends().is_superset(&before), "connections were opened anew");
+    assert!(backends(&postgres).is_superset(&before), "connections were opened anew");
     let text = node.get("/").await.text();
     assert!(text.contains("(a hit)"), "{text}\n{}", node.output());
     node.stop().await;
