@@ -38,7 +38,7 @@ fn what_the_origin_refuses_is_told_in_its_words() {
 
     let mut wish = Wish::to(&database);
     wish.origin = "mysql://app:pw@127.0.0.1:1/shop".to_owned();
-    wish.pool.acquire_timeout = std::time::Duration::from_millis(300);
+    wish.pool.acquire_timeout = std::time::Duration::from_secs(3);
     let (code, text) = MySqlWire::connect(wish.start().port, "me", "secret", "shop").err().unwrap();
     assert_eq!((code, text.as_str()), (1105, "Server connection attempt failed: connection_refused"));
 }

@@ -5,7 +5,7 @@ use crate::support::MySqlWire;
 fn protocol(database: &MariaDb, host: &str, parameters: &str) -> Result<String, (u16, String)> {
     let mut wish = Wish::to(database);
     wish.origin = format!("mysql://secure:pw@{host}:{}/shop?{parameters}", database.port);
-    wish.pool.acquire_timeout = std::time::Duration::from_millis(300);
+    wish.pool.acquire_timeout = std::time::Duration::from_secs(3);
     let pooled = wish.start();
     let mut client = MySqlWire::connect(pooled.port, "me", "secret", "shop")?;
     let sql =

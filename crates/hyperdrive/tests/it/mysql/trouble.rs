@@ -135,7 +135,7 @@ fn a_connection_that_the_origin_closes_is_told_and_replaced() {
 fn who_cannot_get_a_connection_is_told_and_may_try_again() {
     let Some(database) = MariaDb::shared() else { return };
     let mut wish = Wish::to(&database).connections(1);
-    wish.pool.acquire_timeout = Duration::from_millis(200);
+    wish.pool.acquire_timeout = Duration::from_secs(2);
     wish.pool.max_waiting = 1;
     let pooled = wish.start();
     let (mut holder, mut waiter) = (pooled.connect(), pooled.connect());

@@ -200,7 +200,7 @@ fn when_no_connection_becomes_free_the_client_is_told() {
     let pooler = Pooler::with(&origin(&server, "postgres", ""), |wishes| {
         wishes.pool.max_connections = 1;
         wishes.pool.max_waiting = 1;
-        wishes.pool.acquire_timeout = Duration::from_millis(300);
+        wishes.pool.acquire_timeout = Duration::from_secs(2);
     });
     let (mut one, mut two, mut three) = (pooler.connect(), pooler.connect(), pooler.connect());
     one.query("BEGIN");

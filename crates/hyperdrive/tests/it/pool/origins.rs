@@ -5,7 +5,8 @@ use selvedge_hyperdrive::net::TlsServer;
 use crate::support::pooler::origin;
 use crate::support::{Pooler, Postgres, Reply, Wire};
 
-/// What a client gets to hear that asks for the user's name and whether the origin's connection is encrypted.
+/// What a client gets to hear that asks for the user's name and whether the origin's connection is encrypted. Enough
+/// time for a busy machine to connect in, as what cannot succeed is tried for as long.
 fn ask(server: &Postgres, user: &str, parameters: &str) -> Reply {
     ask_at(&origin(server, user, parameters))
 }
@@ -13,7 +14,7 @@ fn ask(server: &Postgres, user: &str, parameters: &str) -> Reply {
 fn ask_at(origin: &str) -> Reply {
     let pooler = Pooler::with(origin, |wishes| {
         wishes.pool.max_connections = 1;
-        wishes.pool.acquire_timeout = Duration::from_millis(500);
+        wishes.pool.acquire_timeout = Duration::from_secs(3);
     });
     let (mut wire, reply) = Wire::start(pooler.port, 196_608, &["user", "someone", "database", "mine"]);
     if reply.status == 'X' {
