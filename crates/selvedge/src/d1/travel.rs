@@ -22,11 +22,8 @@ pub(super) enum Command {
     Restore {
         /// Its binding, its name or its id.
         name: String,
-        #[arg(long, value_name = "BOOKMARK", conflicts_with = "timestamp")]
-        bookmark: Option<String>,
-        /// 2026-12-31T23:59:59Z, or seconds since 1970.
-        #[arg(long, value_name = "TIME")]
-        timestamp: Option<String>,
+        #[command(flatten)]
+        when: When,
         #[arg(long)]
         json: bool,
     },
@@ -36,20 +33,28 @@ pub(super) enum Command {
         name: String,
         /// What the new one is called.
         new_name: String,
-        #[arg(long, value_name = "BOOKMARK", conflicts_with = "timestamp")]
-        bookmark: Option<String>,
-        /// 2026-12-31T23:59:59Z, or seconds since 1970.
-        #[arg(long, value_name = "TIME")]
-        timestamp: Option<String>,
+        #[command(flatten)]
+        when: When,
         #[arg(long)]
         json: bool,
     },
 }
 
-/// When, as the API takes it.
-fn when(bookmark: Option<String>, timestamp: Option<String>) -> Option<String> {
-    let bookmark = bookmark.map(|bookmark| format!("bookmark={}", segment(&bookmark)));
-    bookmark.or_else(|| timestamp.map(|time| format!("timestamp={}", segment(&time))))
+#[derive(Args, Debug)]
+pub(super) struct When {
+    #[arg(long, value_name = "BOOKMARK", conflicts_with = "timestamp")]
+    bookmark: Option<String>,
+    /// 2026-12-31T23:59:59Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<String>,
+}
+
+impl When {
+    /// As the API takes it.
+    fn query(self) -> Option<String> {
+        let bookmark = self.bookmark.map(|bookmark| format!("bookmark={}", segment(&bookmark)));
+        bookmark.or_else(|| self.timestamp.map(|time| format!("timestamp={}", segment(&time))))
+    }
 }
 
 impl Command {
@@ -66,9 +71,9 @@ impl Command {
                 }
                 tools::raw(format!("{}\n", tools::plain(&info["bookmark"])).as_bytes())
             }
-            Self::Restore { name, bookmark, timestamp, json } => {
-                let query = when(bookmark, timestamp)
-                    .ok_or_else(|| Misuse("say when: --bookmark or --timestamp".into()))?;
+            Self::Restore { name, when, json } => {
+                let query =
+                    when.query().ok_or_else(|| Misuse("say when: --bookmark or --timestamp".into()))?;
                 let target = format!("{}/time_travel/restore?{query}", super::path(&place, &name).await?);
                 let done: Value = place.client().call(Method::POST, &target, None).await?.result;
                 if json {
@@ -77,8 +82,8 @@ impl Command {
                 tools::spoken(format_args!("{} To undo it, restore:", tools::plain(&done["message"])));
                 tools::raw(format!("{}\n", tools::plain(&done["previous_bookmark"])).as_bytes())
             }
-            Self::Fork { name, new_name, bookmark, timestamp, json } => {
-                let query = when(bookmark, timestamp).map(|when| format!("?{when}")).unwrap_or_default();
+            Self::Fork { name, new_name, when, json } => {
+                let query = when.query().map(|when| format!("?{when}")).unwrap_or_default();
                 let target = format!("{}/time_travel/fork{query}", super::path(&place, &name).await?);
                 let body = serde_json::json!({ "name": new_name });
                 let bar = tools::spinner(format!("Copying {name}"));
