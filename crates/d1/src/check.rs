@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use selvedge_base::{Millis, on_one_line, path_component};
+use selvedge_base::{Millis, on_one_line};
+use selvedge_sqlite::Keep;
 use selvedge_sqlite::history::{self, Point, ProblemKind};
-use selvedge_sqlite::{HistoryOptions, Keep};
 use serde::Serialize;
 
+use crate::database::history_options;
 use crate::{Database, Moment, Store, TravelError};
 
 /// What a check found.
@@ -92,12 +93,8 @@ impl Store {
             Ok(database) => return database.check(repair).await,
             Err(failed) => failed,
         };
-        let path = self.directory().join(path_component(id)).join("db.sqlite");
-        let options = HistoryOptions {
-            directory: path.with_file_name("log"),
-            clock: self.clock(),
-            keep: Keep::default(),
-        };
+        let path = self.file(id);
+        let options = history_options(&path, &self.clock(), Keep::default());
         let what = on_one_line(&failed);
         let file = path.clone();
         let mended =

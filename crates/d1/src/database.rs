@@ -32,6 +32,11 @@ static SCHEMA: Schema = Schema {
     steps: &[""],
 };
 
+/// What the history of the database at `path` is opened with. It lies beside it.
+pub(crate) fn history_options(path: &Path, clock: &SharedClock, keep: Keep) -> HistoryOptions {
+    HistoryOptions { directory: path.with_file_name("log"), clock: Arc::clone(clock), keep }
+}
+
 /// A D1 database. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -94,8 +99,7 @@ impl Database {
         };
         let database = if settings.history {
             let keep = Keep { retention: settings.retention, ..Keep::default() };
-            let directory = path.with_file_name("log");
-            let history = HistoryOptions { directory, clock: Arc::clone(clock), keep };
+            let history = history_options(path, clock, keep);
             selvedge_sqlite::Database::open_with_history(path, options, history)?
         } else {
             selvedge_sqlite::Database::open(path, options)?

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use selvedge_base::{Millis, SharedClock, path_component};
@@ -52,7 +52,7 @@ impl Store {
 
     /// When the database of that id was made.
     pub fn created(&self, id: &str) -> Option<Millis> {
-        let made = std::fs::metadata(self.directory.join(path_component(id))).ok()?.created().ok()?;
+        let made = std::fs::metadata(self.home(id)).ok()?.created().ok()?;
         let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
         u64::try_from(since.as_millis()).ok().map(Millis)
     }
@@ -61,8 +61,13 @@ impl Store {
         Arc::clone(&self.clock)
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+    /// The file of the database of that id; all else that it has is in the same directory.
+    pub(crate) fn file(&self, id: &str) -> PathBuf {
+        self.home(id).join("db.sqlite")
+    }
+
+    fn home(&self, id: &str) -> PathBuf {
+        self.directory.join(path_component(id))
     }
 
     /// Makes the SQLite database at `file` the database of that id, which must not be there yet. The file stays
@@ -70,8 +75,7 @@ impl Store {
     pub async fn adopt(&self, id: &str, file: &Path) -> Result<Database> {
         {
             let databases = self.databases.lock().await;
-            let directory = self.directory.join(path_component(id));
-            let path = directory.join("db.sqlite");
+            let (directory, path) = (self.home(id), self.file(id));
             if databases.contains_key(id) || path.exists() {
                 return Err(Error::Exists { id: id.to_owned() });
             }
@@ -124,7 +128,7 @@ impl Store {
             let ending = tokio::task::spawn_blocking(move || database.end_replicas());
             ending.await.map_err(|_| Error::Stopped)?;
         }
-        let path = self.directory.join(path_component(id));
+        let path = self.home(id);
         match tokio::fs::remove_dir_all(&path).await {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(selvedge_sqlite::Error::Directory { path, source }.into())
@@ -145,7 +149,7 @@ impl Store {
         if let Some(open) = databases.get(id) {
             return Ok(open.clone());
         }
-        let path = self.directory.join(path_component(id)).join("db.sqlite");
+        let path = self.file(id);
         let (clock, limits) = (Arc::clone(&self.clock), self.limits_of(id));
         let opening = tokio::task::spawn_blocking(move || Database::open(&path, &clock, limits, &settings));
         let database = opening.await.map_err(|_| Error::Stopped)??;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use selvedge_base::{Millis, path_component};
+use selvedge_base::Millis;
 use selvedge_sqlite::history::{Extent, Point, Restored as Back};
 use selvedge_sqlite::{History, HistoryError};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
@@ -149,7 +149,7 @@ impl Store {
     /// Makes a new database `new` of what the database `id` was. It has a history of its own.
     pub async fn fork(&self, id: &str, target: &Target, new: &str) -> Result<Moment, TravelError> {
         let database = self.database(id).await?;
-        let path = self.directory().join(path_component(new)).join("db.sqlite");
+        let path = self.file(new);
         database.copy_to(target, &path).await.map_err(|error| match error {
             TravelError::History(HistoryError::Exists { .. }) => TravelError::Exists { id: new.to_owned() },
             error => error,
