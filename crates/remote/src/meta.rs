@@ -10,13 +10,8 @@ const CLASS: HeaderName = HeaderName::from_static("x-amz-storage-class");
 /// The headers that are kept with an object, and its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    pub content_type: Option<String>,
-    pub content_language: Option<String>,
-    pub content_disposition: Option<String>,
-    pub content_encoding: Option<String>,
-    pub cache_control: Option<String>,
-    /// An HTTP date.
-    pub expires: Option<String>,
+    /// Those of [`Meta::KEPT`] that it has, in that order.
+    pub headers: Vec<(HeaderName, String)>,
     /// As S3 names it; `None` is `STANDARD`.
     pub class: Option<String>,
     /// Names in lower case, without `x-amz-meta-`.
@@ -24,36 +19,38 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// What an object may have for whoever reads it.
+    pub const KEPT: [HeaderName; 6] = [
+        header::CONTENT_TYPE,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_DISPOSITION,
+        header::CONTENT_ENCODING,
+        header::CACHE_CONTROL,
+        header::EXPIRES,
+    ];
+
+    /// The kept ones of an answer's headers, read by `text`.
+    pub fn kept(headers: &HeaderMap, text: impl Fn(&HeaderValue) -> String) -> Vec<(HeaderName, String)> {
+        let value = |name: HeaderName| headers.get(&name).map(&text).map(|value| (name, value));
+        Self::KEPT.into_iter().filter_map(value).collect()
+    }
+
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: HeaderName| headers.get(name).map(decoded);
         let custom = headers.iter().filter_map(|(name, value)| {
             Some((name.as_str().strip_prefix(CUSTOM)?.to_owned(), decoded(value)))
         });
         Self {
-            content_type: text(header::CONTENT_TYPE),
-            content_language: text(header::CONTENT_LANGUAGE),
-            content_disposition: text(header::CONTENT_DISPOSITION),
-            content_encoding: text(header::CONTENT_ENCODING),
-            cache_control: text(header::CACHE_CONTROL),
-            expires: text(header::EXPIRES),
-            class: text(CLASS),
+            headers: Self::kept(headers, decoded),
+            class: headers.get(CLASS).map(decoded),
             custom: custom.collect(),
         }
     }
 
     /// Sets the headers of a request that writes the object. Answers the names of metadata that no header can have.
     pub(crate) fn set(&self, headers: &mut HeaderMap) -> Vec<String> {
-        let kept = [
-            (header::CONTENT_TYPE, &self.content_type),
-            (header::CONTENT_LANGUAGE, &self.content_language),
-            (header::CONTENT_DISPOSITION, &self.content_disposition),
-            (header::CONTENT_ENCODING, &self.content_encoding),
-            (header::CACHE_CONTROL, &self.cache_control),
-            (header::EXPIRES, &self.expires),
-            (CLASS, &self.class),
-        ];
-        for (name, value) in kept {
-            if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
+        let class = self.class.iter().map(|class| (CLASS, class));
+        for (name, value) in self.headers.iter().map(|(name, value)| (name.clone(), value)).chain(class) {
+            if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
             }
         }
@@ -126,15 +123,16 @@ mod tests {
     #[test]
     fn what_was_set_is_read_back() {
         let meta = Meta {
-            content_type: Some("text/plain".to_owned()),
-            expires: Some("Sun, 22 Nov 2026 07:18:00 GMT".to_owned()),
+            headers: vec![
+                (header::CONTENT_TYPE, "text/plain".to_owned()),
+                (header::EXPIRES, "Sun, 22 Nov 2026 07:18:00 GMT".to_owned()),
+            ],
             class: Some("STANDARD_IA".to_owned()),
             custom: vec![
                 ("a".to_owned(), "plain, with = and ?".to_owned()),
                 ("b".to_owned(), "größe\nzwei".to_owned()),
                 ("c".to_owned(), "=?x".to_owned()),
             ],
-            ..Meta::default()
         };
         let mut headers = HeaderMap::new();
         assert!(meta.set(&mut headers).is_empty());

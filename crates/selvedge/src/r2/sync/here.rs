@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use selvedge_base::Millis;
@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::tools::{Place, segment};
 
-const CUSTOM: &str = "cf-r2-custom-metadata";
-const CLASS: &str = "cf-r2-storage-class";
+const CUSTOM: HeaderName = HeaderName::from_static("cf-r2-custom-metadata");
+const CLASS: HeaderName = HeaderName::from_static("cf-r2-storage-class");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// A bucket of the data directory.
 pub(super) struct Here {
@@ -33,7 +34,7 @@ struct Row {
 }
 
 /// The headers of a request to the API.
-pub(super) type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(HeaderName, String)>;
 
 impl Here {
     pub(super) async fn new(place: &Place, bucket: &str) -> anyhow::Result<Self> {
@@ -84,7 +85,7 @@ impl Here {
         size: u64,
         body: Body,
     ) -> anyhow::Result<()> {
-        headers.push(("content-length", size.to_string()));
+        headers.push((header::CONTENT_LENGTH, size.to_string()));
         self.send(Method::PUT, &self.object(key), &headers, body).await.map(drop)
     }
 
@@ -104,7 +105,7 @@ impl Here {
         bytes: Vec<u8>,
     ) -> anyhow::Result<Value> {
         let target = format!("{}/selvedge/uploads/{id}/{number}?key={}", self.path, segment(key));
-        let headers = vec![("content-length", bytes.len().to_string())];
+        let headers = vec![(header::CONTENT_LENGTH, bytes.len().to_string())];
         let answer = self.send(Method::PUT, &target, &headers, crate::tools::full(bytes)).await?;
         Ok(answer["result"].clone())
     }
@@ -141,7 +142,7 @@ impl Here {
         headers: &Headers,
         body: Body,
     ) -> anyhow::Result<Value> {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let response = self.client.fetch_with(method, target, &headers, body).await?;
         Ok(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
     }
@@ -149,33 +150,23 @@ impl Here {
 
 /// The headers that make the API keep `meta`. `etag` is verified when it is an MD5.
 pub(super) fn headers(meta: Meta, etag: &str) -> Headers {
-    let kept = [
-        ("content-type", meta.content_type),
-        ("content-language", meta.content_language),
-        ("content-disposition", meta.content_disposition),
-        ("content-encoding", meta.content_encoding),
-        ("cache-control", meta.cache_control),
-        ("expires", meta.expires),
-        // R2 has two classes: what is not the usual one is the other.
-        (CLASS, meta.class.filter(|class| class != "STANDARD").map(|_| "InfrequentAccess".to_owned())),
-    ];
-    let mut headers: Headers = kept.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let mut headers = meta.headers;
+    // R2 has two classes: what is not the usual one is the other.
+    if meta.class.is_some_and(|class| class != "STANDARD") {
+        headers.push((CLASS, "InfrequentAccess".to_owned()));
+    }
     if !meta.custom.is_empty() {
         let pairs: serde_json::Map<_, _> =
             meta.custom.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         headers.push((CUSTOM, ascii(&Value::Object(pairs).to_string())));
     }
-    if super::plan::is_md5(etag)
-        && let Ok(bytes) =
-            (0..16).map(|at| u8::from_str_radix(&etag[at * 2..at * 2 + 2], 16)).collect::<Result<Vec<_>, _>>()
-    {
-        headers.push(("content-md5", STANDARD.encode(bytes)));
+    if let Some(md5) = super::plan::md5(etag) {
+        headers.push((CONTENT_MD5, STANDARD.encode(md5)));
     }
     headers
 }
 
 fn meta(headers: &HeaderMap) -> anyhow::Result<Meta> {
-    let text = |name: &str| Some(String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned());
     let custom: serde_json::Map<String, Value> = match headers.get(CUSTOM) {
         Some(json) => {
             serde_json::from_slice(json.as_bytes()).context("the node's metadata cannot be read")?
@@ -185,13 +176,8 @@ fn meta(headers: &HeaderMap) -> anyhow::Result<Meta> {
     let custom =
         custom.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned()));
     Ok(Meta {
-        content_type: text("content-type"),
-        content_language: text("content-language"),
-        content_disposition: text("content-disposition"),
-        content_encoding: text("content-encoding"),
-        cache_control: text("cache-control"),
-        expires: text("expires"),
-        class: text(CLASS).map(|_| "STANDARD_IA".to_owned()),
+        headers: Meta::kept(headers, |value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        class: headers.get(CLASS).map(|_| "STANDARD_IA".to_owned()),
         custom: custom.collect(),
     })
 }
@@ -216,10 +202,9 @@ mod tests {
     #[test]
     fn metadata_is_the_same_after_both_ways() {
         let given = Meta {
-            content_type: Some("text/plain".to_owned()),
+            headers: vec![(header::CONTENT_TYPE, "text/plain".to_owned())],
             class: Some("STANDARD_IA".to_owned()),
             custom: vec![("a".to_owned(), "größe 😀 \"".to_owned())],
-            ..Meta::default()
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers(given.clone(), "") {
@@ -228,6 +213,6 @@ mod tests {
         assert!(map.values().all(|value| value.to_str().is_ok()));
         assert_eq!(meta(&map).unwrap(), given);
         let md5 = headers(Meta::default(), "5d41402abc4b2a76b9719d911017c592");
-        assert_eq!(md5, [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==".to_owned())]);
+        assert_eq!(md5, [(CONTENT_MD5, "XUFAKrxLKna5cZ2REBfFkg==".to_owned())]);
     }
 }

@@ -86,16 +86,16 @@ async fn step(from: &mut Listing<'_>, to: &mut Listing<'_>) -> anyhow::Result<Op
 /// Whether `to` is a copy of `from`, by what listings tell.
 fn is_equal(from: &Entry, to: &Entry) -> bool {
     from.size == to.size
-        && if is_md5(&from.etag) && is_md5(&to.etag) {
-            from.etag == to.etag
-        } else {
-            to.modified >= from.modified
+        && match (md5(&from.etag), md5(&to.etag)) {
+            (Some(from), Some(to)) => from == to,
+            _ => to.modified >= from.modified,
         }
 }
 
 /// The ETag of what was uploaded in one piece.
-pub(super) fn is_md5(etag: &str) -> bool {
-    etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit())
+pub(super) fn md5(etag: &str) -> Option<[u8; 16]> {
+    let mut sum = [0; 16];
+    hex::decode_to_slice(etag, &mut sum).is_ok().then_some(sum)
 }
 
 #[cfg(test)]
