@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Outcome};
+use crate::options::Turns;
 use crate::report;
 
 const ROWS: u64 = 1000;
@@ -32,12 +33,8 @@ pub(crate) struct Arguments {
     /// Concurrent connections.
     #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64"])]
     connections: Vec<usize>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the medians.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    #[command(flatten)]
+    turns: Turns,
     /// Where the data goes: a directory on the disk that is to be measured.
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -62,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn measure(directory: &Path, arguments: &Arguments) -> Result<()> {
-    let time = Duration::from_secs_f64(arguments.seconds);
+    let time = arguments.turns.time();
     let alone = Alone::open(&directory.join("alone.sqlite"))?;
     let service = Service::start(directory).await?;
     println!(
@@ -72,7 +69,7 @@ async fn measure(directory: &Path, arguments: &Arguments) -> Result<()> {
     for (work, what) in [(Work::Select, "select by id"), (Work::Insert, "durable insert")] {
         for &count in &arguments.connections {
             let (mut alones, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..arguments.rounds.max(1) {
+            for _ in 0..arguments.turns.rounds {
                 alones.push(alone.measure(time, work)?);
                 ours.push(service.load(count, time, Arc::new(move |n| request(work, n))).await?);
             }

@@ -11,6 +11,7 @@ use selvedge_base::SystemClock;
 use selvedge_d1::{Database, Format, Limits, Param, Settings, Statement, Store, Target};
 use serde::Serialize;
 
+use crate::options::{Output, Turns};
 use crate::report;
 
 /// Bytes of an inserted row's text.
@@ -24,12 +25,8 @@ pub(crate) struct Arguments {
     /// Writers at once.
     #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64"])]
     writers: Vec<usize>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, with and without in turn, and keep the median.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[command(flatten)]
+    turns: Turns,
     /// Megabytes of the database that is restored; none when 0.
     #[arg(long, default_value_t = 1000)]
     megabytes: u64,
@@ -39,9 +36,8 @@ pub(crate) struct Arguments {
     /// Where the data goes: a directory on the disk that is to be measured.
     #[arg(long)]
     directory: Option<PathBuf>,
-    /// Also write what was measured here, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,10 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         };
         anyhow::Ok(Report { inserts, restore })
     })?;
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
-    }
-    Ok(())
+    arguments.output.save(&report)
 }
 
 async fn inserts(directory: &Path, arguments: &Arguments) -> Result<Vec<Row>> {
@@ -105,12 +98,11 @@ async fn inserts(directory: &Path, arguments: &Arguments) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &writers in &arguments.writers {
         let mut runs: [Vec<Row>; 2] = Default::default();
-        for round in 0..=arguments.rounds.max(1) {
-            // Neither is always the first, and the first round is to warm up.
-            let turn = round % 2;
+        for (round, time) in arguments.turns.with_warm_up() {
+            // Neither is always the first.
+            let turn = usize::from(round % 2 == 1);
             for at in [turn, 1 - turn] {
                 let (history, database) = &databases[at];
-                let time = Duration::from_secs_f64(if round == 0 { 0.3 } else { arguments.seconds });
                 let row = insert(database, writers, *history, time).await?;
                 if round > 0 {
                     runs[at].push(row);

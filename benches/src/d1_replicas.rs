@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use selvedge_base::SystemClock;
 use selvedge_d1::{Database, Format, Limits, Param, Replication, Settings, Statement, Store};
 
+use crate::options::Turns;
 use crate::report;
 
 #[derive(Debug, clap::Args)]
@@ -23,12 +24,8 @@ pub(crate) struct Arguments {
     /// Replicas, in turn.
     #[arg(long, value_delimiter = ',', default_values = ["1", "2"])]
     replicas: Vec<usize>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the median by writes/s.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    #[command(flatten)]
+    turns: Turns,
 }
 
 /// How the database is kept.
@@ -52,7 +49,7 @@ const TEXT: usize = 288;
 /// Prints one table.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let time = Duration::from_secs_f64(arguments.seconds);
+    let time = arguments.turns.time();
     let mut all = vec![Kept::WithoutHistory, Kept::WithReplicas(0)];
     all.extend(arguments.replicas.iter().map(|&replicas| Kept::WithReplicas(replicas)));
     println!(
@@ -61,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for &writers in &arguments.writers {
         let mut measured: Vec<Vec<Measured>> = all.iter().map(|_| Vec::new()).collect();
-        for _ in 0..arguments.rounds.max(1) {
+        for _ in 0..arguments.turns.rounds {
             for (kept, rounds) in all.iter().zip(&mut measured) {
                 rounds.push(runtime.block_on(measure(*kept, writers, time))?);
             }

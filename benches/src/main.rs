@@ -16,6 +16,7 @@ mod d1_replicas;
 mod hyperdrive;
 mod kv_direct;
 mod load;
+mod options;
 mod report;
 mod s3;
 mod usage;
@@ -28,6 +29,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::contestant::{Contestant, Kit, Running};
+use crate::options::{Choice, Output, Turns};
 use crate::report::Row;
 use crate::usage::Watch;
 use crate::workload::Workload;
@@ -41,21 +43,15 @@ struct Arguments {
     /// Who takes part.
     #[arg(long, value_delimiter = ',', default_values = ["selvedge", "workerd", "wrangler"])]
     contestants: Vec<Contestant>,
-    /// Only workloads whose name contains this, in any case.
-    #[arg(long)]
-    only: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
     /// Concurrent connections.
     #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64"])]
     connections: Vec<usize>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Also write the rows here, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    turns: Turns,
+    #[command(flatten)]
+    output: Output,
     /// Where the peers are installed.
     #[arg(long)]
     npm: Option<PathBuf>,
@@ -116,9 +112,7 @@ async fn compare(arguments: Arguments) -> Result<()> {
     if arguments.contestants.iter().any(|c| *c != Contestant::Selvedge) {
         kit.install_peers()?;
     }
-    let wanted = |w: &&Workload| {
-        arguments.only.as_ref().is_none_or(|only| w.name.to_lowercase().contains(&only.to_lowercase()))
-    };
+    let wanted = |workload: &&Workload| arguments.choice.takes(workload.name);
     let mut rows = Vec::new();
     for workload in workload::ALL.iter().filter(wanted) {
         rows.extend(measure(&kit, &arguments, *workload).await?);
@@ -128,10 +122,7 @@ async fn compare(arguments: Arguments) -> Result<()> {
     for contestant in &arguments.contestants {
         println!("{}: {}", contestant.name(), contestant.durability());
     }
-    if let Some(path) = arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
-    }
-    Ok(())
+    arguments.output.save(&rows)
 }
 
 /// The release build beside this tool's own.
@@ -158,7 +149,7 @@ async fn measure(kit: &Kit, arguments: &Arguments, workload: Workload) -> Result
             load::run(running.address, connections, warm_up, workload.request()).await?;
         }
         let mut runs: Vec<Vec<Row>> = running.iter().map(|_| Vec::new()).collect();
-        for _ in 0..arguments.rounds.max(1) {
+        for _ in 0..arguments.turns.rounds {
             for ((contestant, running), mine) in running.iter().zip(&mut runs) {
                 mine.push(one_run(running, *contestant, arguments, workload, connections).await?);
             }
@@ -179,7 +170,7 @@ async fn one_run(
     connections: usize,
 ) -> Result<Row> {
     let watch = Watch::start(running.id()?);
-    let time = Duration::from_secs_f64(arguments.seconds);
+    let time = arguments.turns.time();
     let outcome = load::run(running.address, connections, time, workload.request()).await?;
     let who = (contestant.name(), contestant.durability());
     Ok(Row::new(workload.name, connections, who, &outcome, watch.stop()?))

@@ -75,8 +75,8 @@ pub(super) fn compare(arguments: &Arguments, selvedge: &Path, postgres: &Postgre
                 // Connections are opened, plans are made, and the cache reads the catalogs.
                 run(Duration::from_secs(1)).on(contestant)?;
             }
-            let run = run(arguments.time());
-            rows.extend(medians(arguments.rounds, &those, |contestant| run.on(contestant))?);
+            let run = run(arguments.turns.time());
+            rows.extend(medians(&arguments.turns, &those, |contestant| run.on(contestant))?);
         }
         eprintln!("measured {}", load.name);
     }

@@ -10,25 +10,20 @@ mod sysbench;
 mod worker;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::options::{Choice, Output, Turns};
 use crate::report;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the median by transactions/s.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Only what has this in its name, in any case.
-    #[arg(long)]
-    only: Option<String>,
+    #[command(flatten)]
+    turns: Turns,
+    #[command(flatten)]
+    choice: Choice,
     /// Clients of pgbench.
     #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64", "256", "500"])]
     clients: Vec<usize>,
@@ -47,18 +42,13 @@ pub(crate) struct Arguments {
     /// The pooler that is measured, if not the build beside this tool.
     #[arg(long)]
     selvedge: Option<PathBuf>,
-    /// Also write the rows here, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Arguments {
     fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| name.to_lowercase().contains(&only.to_lowercase()))
-    }
-
-    fn time(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
+        self.choice.takes(name)
     }
 }
 
@@ -92,16 +82,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         idle::mysql(arguments, &selvedge, &mariadb)?;
     }
     print!("{}", table(&rows));
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
-    }
-    Ok(())
+    arguments.output.save(&rows)
 }
 
 /// Runs `one` on every contestant in turn, round by round, and keeps each one's median.
-fn medians<T>(rounds: usize, contestants: &[T], mut one: impl FnMut(&T) -> Result<Row>) -> Result<Vec<Row>> {
+fn medians<T>(turns: &Turns, contestants: &[T], mut one: impl FnMut(&T) -> Result<Row>) -> Result<Vec<Row>> {
     let mut runs: Vec<Vec<Row>> = contestants.iter().map(|_| Vec::new()).collect();
-    for _ in 0..rounds.max(1) {
+    for _ in 0..turns.rounds {
         for (contestant, mine) in contestants.iter().zip(&mut runs) {
             mine.push(one(contestant)?);
         }

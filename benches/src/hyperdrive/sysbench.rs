@@ -40,8 +40,8 @@ pub(super) fn compare(arguments: &Arguments, selvedge: &Path, mariadb: &MariaDb)
             for contestant in &contestants {
                 run(contestant, 1)?;
             }
-            let seconds = arguments.time().as_secs().max(1);
-            rows.extend(medians(arguments.rounds, &contestants, |contestant| run(contestant, seconds))?);
+            let seconds = arguments.turns.time().as_secs().max(1);
+            rows.extend(medians(&arguments.turns, &contestants, |contestant| run(contestant, seconds))?);
         }
         eprintln!("measured {name}");
     }

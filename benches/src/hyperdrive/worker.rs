@@ -63,7 +63,7 @@ pub(super) async fn compare(arguments: &Arguments, selvedge: &Path, postgres: &P
         for way in &WAYS {
             one_run(way, Duration::from_secs(1))?;
         }
-        rows.extend(medians(arguments.rounds, &WAYS, |way| one_run(way, arguments.time()))?);
+        rows.extend(medians(&arguments.turns, &WAYS, |way| one_run(way, arguments.turns.time()))?);
     }
     running.stop().await?;
     eprintln!("measured {NAME}");

@@ -20,6 +20,7 @@ use server::Server;
 pub(crate) use server::serve;
 use workload::{Draw, Workload};
 
+use crate::options::{Choice, Output, Turns};
 use crate::report;
 use crate::workload::spread;
 
@@ -33,15 +34,10 @@ pub(crate) struct Arguments {
     /// Keys in the namespace.
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Only workloads whose name contains this.
-    #[arg(long)]
-    only: Option<String>,
+    #[command(flatten)]
+    turns: Turns,
+    #[command(flatten)]
+    choice: Choice,
     /// Leave Redis out.
     #[arg(long)]
     alone: bool,
@@ -51,9 +47,8 @@ pub(crate) struct Arguments {
     /// Where the data goes: a directory on the disk that is to be measured.
     #[arg(long)]
     directory: Option<PathBuf>,
-    /// Also write the rows here, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -92,19 +87,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return memory::measure(&servers[0], arguments.keys, &value);
     }
     let mut rows = Vec::new();
-    for workload in
-        workload::ALL.iter().filter(|w| arguments.only.as_ref().is_none_or(|only| w.name.contains(only)))
-    {
+    for workload in workload::ALL.iter().filter(|workload| arguments.choice.takes(workload.name)) {
         for connections in workload.connections {
             rows.extend(measure(&servers, *workload, *connections, arguments, &value)?);
         }
         eprintln!("measured {}", workload.name);
     }
     print!("{}", table(&rows));
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
-    }
-    Ok(())
+    arguments.output.save(&rows)
 }
 
 /// Puts every key once.
@@ -136,11 +126,9 @@ fn measure(
     value: &[u8],
 ) -> Result<Vec<Row>> {
     let mut runs: Vec<Vec<Row>> = servers.iter().map(|_| Vec::new()).collect();
-    for round in 0..=arguments.rounds {
+    for (round, time) in arguments.turns.with_warm_up() {
         for (server, mine) in servers.iter().zip(&mut runs) {
-            // The first round is to warm up.
-            let time = Duration::from_secs_f64(if round == 0 { 0.5 } else { arguments.seconds });
-            let mut draw = Draw::new(workload, arguments.keys, round as u64);
+            let mut draw = Draw::new(workload, arguments.keys, round);
             let outcome =
                 load::run(&server.socket, server.protocol, connections, time, value, || Some(draw.next()))?;
             if round > 0 {

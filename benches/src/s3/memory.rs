@@ -19,7 +19,7 @@ pub(crate) async fn measure(kit: &Kit, arguments: &Arguments) -> Result<()> {
     let size = arguments.large << 20;
     let put = move |n| Request::new("PUT", format!("/bench/{n}")).body(Body::Noise(size));
     Client::new(&running.endpoint).fetch(&put(0)).await?;
-    let time = Duration::from_secs_f64(arguments.seconds);
+    let time = arguments.turns.time();
     for (what, request) in [
         ("read", Box::new(|_| Request::new("GET", "/bench/0")) as Box<dyn Fn(u64) -> Request>),
         ("are put", Box::new(put)),

@@ -8,12 +8,12 @@ mod request;
 mod workload;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::load::Outcome;
+use crate::options::{Choice, Output, Turns};
 use crate::report::{self, Row};
 use crate::usage::Watch;
 use peer::{Kit, Peer, Running};
@@ -27,15 +27,10 @@ pub(crate) struct Arguments {
     /// Who takes part.
     #[arg(long, value_delimiter = ',', default_values = ["selvedge", "seaweed", "nginx", "dd"])]
     contestants: Vec<Peer>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Repeat each measurement this often, in turn, and keep the median by requests/s.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Only groups of workloads whose name contains this.
-    #[arg(long)]
-    only: Option<String>,
+    #[command(flatten)]
+    turns: Turns,
+    #[command(flatten)]
+    choice: Choice,
     /// MiB of a large object.
     #[arg(long, default_value_t = 1024)]
     large: u64,
@@ -51,9 +46,8 @@ pub(crate) struct Arguments {
     /// Where the data goes: a directory on the disk that is to be measured.
     #[arg(long)]
     directory: Option<PathBuf>,
-    /// Also write the rows here, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
@@ -67,7 +61,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut rows = Vec::new();
     for group in workload::groups(arguments) {
-        if arguments.only.as_ref().is_none_or(|only| group.name.contains(only)) {
+        if arguments.choice.takes(group.name) {
             rows.extend(measure_group(&kit, arguments, &group).await?);
             eprintln!("measured {}", group.name);
         }
@@ -76,10 +70,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     for peer in &arguments.contestants {
         println!("{}: {}", peer.name(), peer.durability());
     }
-    if let Some(path) = &arguments.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
-    }
-    Ok(())
+    arguments.output.save(&rows)
 }
 
 /// A group has contestants of its own, in fresh directories, so that no disk fills up.
@@ -112,10 +103,8 @@ async fn measure(
 ) -> Result<Vec<Row>> {
     let running: Vec<&Running> = running.iter().filter(|running| workload.suits(running.peer)).collect();
     let mut runs: Vec<Vec<Row>> = running.iter().map(|_| Vec::new()).collect();
-    // The first round is to warm up.
-    for round in 0..=arguments.rounds.max(1) as u64 {
+    for (round, time) in arguments.turns.with_warm_up() {
         for (peer, mine) in running.iter().zip(&mut runs) {
-            let time = Duration::from_secs_f64(if round == 0 { 0.3 } else { arguments.seconds });
             workload.before_round(peer, round).await?;
             let watch = Watch::start(peer.id());
             let outcome = workload.run(peer, connections, time, round).await?;
