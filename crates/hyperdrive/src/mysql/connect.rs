@@ -217,8 +217,11 @@ impl MySqlConnect {
 impl Connect for MySqlConnect {
     type Connection = Backend;
     type Error = ConnectError;
+    type Kind = ();
 
-    async fn connect(&self) -> Result<Backend, ConnectError> {
+    fn plain(&self) {}
+
+    async fn connect(&self, (): &()) -> Result<Backend, ConnectError> {
         let mut backend = self.log_in().await?;
         backend.prepare_session().await?;
         self.look(&mut backend).await;

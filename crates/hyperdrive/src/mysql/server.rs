@@ -148,7 +148,7 @@ impl MySql {
         if let Some(version) = &*self.version.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Arc::clone(version));
         }
-        let lease = self.pool.acquire().await?;
+        let lease = self.pool.acquire(&()).await?;
         let version = Arc::clone(&lease.version);
         lease.give_back();
         *self.version.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&version));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::inner::{Inner, Slot, State};
+use super::inner::{Inner, Slot};
 use super::metrics::Counters;
-use super::{AcquireError, Activity, Connect};
+use super::{AcquireError, Activity, Connect, Fit};
 
 /// Connections being opened at once: a pool that starts must not look like an attack.
-const CONNECTING: usize = 16;
+pub(super) const CONNECTING: usize = 16;
 /// The first pause before an unreachable origin is tried again; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -17,8 +17,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const REFUSAL_STANDS: Duration = Duration::from_millis(500);
 
 /// One task's right to open a connection, given up however the task ends.
-struct Attempt<C: Connect> {
+pub(super) struct Attempt<C: Connect> {
     pool: Arc<Inner<C>>,
+    number: u64,
+    kind: C::Kind,
     /// This is the one task that keeps trying to reach an origin that fails.
     retrying: bool,
 }
@@ -26,45 +28,27 @@ struct Attempt<C: Connect> {
 impl<C: Connect> Drop for Attempt<C> {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
-        state.connecting -= 1;
+        state.attempts.retain(|(number, _)| *number != self.number);
         if self.retrying {
             state.retrying = false;
         }
     }
 }
 
-impl<C: Connect> Inner<C> {
-    /// Opens as many connections as are missing, within the limits.
-    pub(super) fn grow(self: &Arc<Self>, state: &mut State<C>) {
-        while !state.draining && is_short(state) {
-            state.connecting += 1;
-            let attempt = Attempt { pool: Arc::clone(self), retrying: false };
-            tokio::spawn(attempt.open());
-        }
-    }
-}
-
-fn is_short<C: Connect>(state: &State<C>) -> bool {
-    let (open, config) = (state.open() + state.connecting, &state.config);
-    let wanted = state.waiting.len() > state.connecting || open < config.min_connections;
-    // While the origin fails, one that tries is enough.
-    wanted
-        && open < config.max_connections
-        && state.connecting < CONNECTING
-        && !state.retrying
-        && state.refused_until.is_none_or(|until| Instant::now() >= until)
-}
-
 impl<C: Connect> Attempt<C> {
+    pub(super) fn new(pool: Arc<Inner<C>>, number: u64, kind: C::Kind) -> Self {
+        Self { pool, number, kind, retrying: false }
+    }
+
     /// Opens one connection, trying for as long as somebody waits for it.
-    async fn open(mut self) {
+    pub(super) async fn open(mut self) {
         let mut pause = FIRST_PAUSE;
         loop {
             let (connector, generation, limit) = {
                 let state = self.pool.lock();
                 (Arc::clone(&state.connector), state.generation, state.config.connect_timeout)
             };
-            let result = match timeout(limit, connector.connect()).await {
+            let result = match timeout(limit, connector.connect(&self.kind)).await {
                 Ok(result) => result,
                 Err(_) => Err(connector.timed_out()),
             };
@@ -82,7 +66,7 @@ impl<C: Connect> Attempt<C> {
     }
 
     fn succeeded(self, connection: C::Connection, generation: u64) {
-        let pool = Arc::clone(&self.pool);
+        let (pool, kind) = (Arc::clone(&self.pool), self.kind.clone());
         drop(self);
         Counters::one(&pool.counters.connections_opened);
         let activity = Arc::new(Activity::new(pool.epoch));
@@ -90,17 +74,17 @@ impl<C: Connect> Attempt<C> {
         state.failure = None;
         state.refused_until = None;
         state.activities.push(Arc::downgrade(&activity));
-        let slot = Box::new(Slot { connection, activity, born: Instant::now(), generation });
+        let slot = Box::new(Slot { connection, kind, activity, born: Instant::now(), generation });
         let unwanted =
             state.draining || generation != state.generation || state.open() >= state.config.max_connections;
         if unwanted {
-            pool.grow(&mut state);
+            pool.settle(&mut state);
             drop(state);
             return pool.retire(*slot);
         }
         pool.place(&mut state, slot);
         // Others may have held back while the origin failed.
-        pool.grow(&mut state);
+        pool.settle(&mut state);
     }
 
     /// Whether to try again.
@@ -109,8 +93,20 @@ impl<C: Connect> Attempt<C> {
         Counters::one(&pool.counters.connects_failed);
         tracing::warn!("cannot connect to the origin: {error}");
         let permanent = C::is_permanent(&error);
+        let about_kind = C::is_about_kind(&error);
         let error = Arc::new(error);
         let mut state = pool.lock();
+        if about_kind {
+            // Nobody else need hear of it.
+            let unwanted = state.waiting.extract_if(.., |_, w| C::fit(&self.kind, &w.kind) == Fit::Exact);
+            let refused: Vec<_> = unwanted.collect();
+            drop(state);
+            for (_, waiter) in refused {
+                Counters::one(&pool.counters.acquire_refusals);
+                let _ = waiter.answer.send(Err(AcquireError::Unfit(Arc::clone(&error))));
+            }
+            return false;
+        }
         state.failure = Some(Arc::clone(&error));
         if !permanent {
             let mine = self.retrying || !state.retrying;
@@ -123,8 +119,7 @@ impl<C: Connect> Attempt<C> {
         }
         state.refused_until = Some(Instant::now() + REFUSAL_STANDS);
         // With connections open, who waits may still get one of those.
-        let refused =
-            if state.open() == 0 { std::mem::take(&mut state.waiting) } else { BTreeMap::default() };
+        let refused = if state.open() == 0 { std::mem::take(&mut state.waiting) } else { BTreeMap::new() };
         drop(state);
         for waiter in refused.into_values() {
             Counters::one(&pool.counters.acquire_refusals);

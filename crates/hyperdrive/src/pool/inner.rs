@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::lease::{Delivery, Outcome};
+use super::lease::Outcome;
 use super::metrics::Counters;
-use super::{AcquireError, Activity, Connect, Lease, PoolConfig, Status, Ticket};
+use super::{AcquireError, Activity, Connect, PoolConfig, Status, Ticket};
 
 /// A connection and what the pool knows about it.
 pub(super) struct Slot<C: Connect> {
     pub(super) connection: C::Connection,
+    pub(super) kind: C::Kind,
     pub(super) activity: Arc<Activity>,
     pub(super) born: Instant,
     /// Of the connector that opened it.
@@ -25,6 +26,7 @@ pub(super) struct Idle<C: Connect> {
 
 pub(super) struct Waiter<C: Connect> {
     pub(super) since: Instant,
+    pub(super) kind: C::Kind,
     pub(super) answer: oneshot::Sender<Outcome<C>>,
 }
 
@@ -35,10 +37,11 @@ pub(super) struct State<C: Connect> {
     /// The one used last is at the back and goes out first: the others can grow old and be closed.
     pub(super) idle: VecDeque<Idle<C>>,
     pub(super) taken: usize,
-    pub(super) connecting: usize,
+    /// Connections being opened: a number of their own, and of which kind they will be.
+    pub(super) attempts: Vec<(u64, C::Kind)>,
     /// In order of arrival, by ticket number.
     pub(super) waiting: BTreeMap<u64, Waiter<C>>,
-    next_ticket: u64,
+    next_number: u64,
     /// Why the origin cannot be reached, while it cannot.
     pub(super) failure: Option<Arc<C::Error>>,
     /// Until when a refusal by the origin is repeated to clients without asking again.
@@ -61,8 +64,10 @@ pub(super) struct Inner<C: Connect> {
 }
 
 impl<C: Connect> State<C> {
-    pub(super) fn open(&self) -> usize {
-        self.idle.len() + self.taken
+    /// Of a ticket or an attempt.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
 }
 
@@ -74,9 +79,9 @@ impl<C: Connect> Inner<C> {
             generation: 0,
             idle: VecDeque::new(),
             taken: 0,
-            connecting: 0,
+            attempts: Vec::new(),
             waiting: BTreeMap::new(),
-            next_ticket: 0,
+            next_number: 0,
             failure: None,
             refused_until: None,
             retrying: false,
@@ -97,29 +102,7 @@ impl<C: Connect> Inner<C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take_idle(self: &Arc<Self>) -> Option<Lease<C>> {
-        let mut state = self.lock();
-        if state.draining || !state.waiting.is_empty() {
-            return None;
-        }
-        let slot = self.pop_alive(&mut state)?;
-        state.taken += 1;
-        drop(state);
-        Counters::one(&self.counters.acquired);
-        Some(Lease::new(Arc::clone(self), slot))
-    }
-
-    fn pop_alive(&self, state: &mut State<C>) -> Option<Box<Slot<C>>> {
-        while let Some(Idle { mut slot, .. }) = state.idle.pop_back() {
-            if C::is_alive(&mut slot.connection) {
-                return Some(slot);
-            }
-            Counters::one(&self.counters.connections_lost);
-        }
-        None
-    }
-
-    pub(super) fn enqueue(self: &Arc<Self>) -> Result<Ticket<C>, AcquireError<C::Error>> {
+    pub(super) fn enqueue(self: &Arc<Self>, kind: C::Kind) -> Result<Ticket<C>, AcquireError<C::Error>> {
         let mut state = self.lock();
         let refusal = if state.draining {
             Some(AcquireError::Draining)
@@ -127,6 +110,7 @@ impl<C: Connect> Inner<C> {
             Some(AcquireError::QueueFull { waiting: state.waiting.len() })
         } else if let (Some(until), Some(failure)) = (state.refused_until, &state.failure)
             && Instant::now() < until
+            && state.idle.is_empty()
         {
             Some(AcquireError::Refused(Arc::clone(failure)))
         } else {
@@ -138,41 +122,11 @@ impl<C: Connect> Inner<C> {
             return Err(refusal);
         }
         let (answer, outcome) = oneshot::channel();
-        let (number, since) = (state.next_ticket, Instant::now());
-        state.next_ticket += 1;
-        state.waiting.insert(number, Waiter { since, answer });
-        // One may have come back between the caller's two calls.
-        self.serve_waiting(&mut state);
-        self.grow(&mut state);
+        let (number, since) = (state.next_number(), Instant::now());
+        state.waiting.insert(number, Waiter { since, kind, answer });
+        self.settle(&mut state);
         drop(state);
         Ok(Ticket { pool: Arc::clone(self), number, since, waiting: true, outcome })
-    }
-
-    /// Hands idle connections to those who wait.
-    fn serve_waiting(self: &Arc<Self>, state: &mut State<C>) {
-        while !state.waiting.is_empty()
-            && let Some(slot) = self.pop_alive(state)
-        {
-            self.place(state, slot);
-        }
-    }
-
-    /// Gives a clean connection, which is neither taken nor idle, to who waits longest, or to nobody.
-    pub(super) fn place(self: &Arc<Self>, state: &mut State<C>, mut slot: Box<Slot<C>>) {
-        while let Some((_, waiter)) = state.waiting.pop_first() {
-            match waiter.answer.send(Ok(Delivery::new(Arc::clone(self), slot))) {
-                Ok(()) => {
-                    state.taken += 1;
-                    Counters::one(&self.counters.acquired);
-                    return;
-                }
-                Err(outcome) => match outcome.ok().and_then(Delivery::undeliverable) {
-                    Some(back) => slot = back,
-                    None => return,
-                },
-            }
-        }
-        state.idle.push_back(Idle { slot, since: Instant::now() });
     }
 
     pub(super) fn give_back(self: &Arc<Self>, slot: Box<Slot<C>>) {
@@ -199,7 +153,7 @@ impl<C: Connect> Inner<C> {
 
     /// A connection that was taken is about to be closed.
     fn close_taken(self: &Arc<Self>, mut state: MutexGuard<'_, State<C>>) {
-        self.grow(&mut state);
+        self.settle(&mut state);
         drop(state);
         self.returned.notify_waiters();
     }
@@ -232,7 +186,7 @@ impl<C: Connect> Inner<C> {
         {
             surplus.push(idle.slot);
         }
-        self.grow(&mut state);
+        self.settle(&mut state);
         drop(state);
         self.reconfigured.notify_one();
         for slot in surplus {
@@ -251,7 +205,7 @@ impl<C: Connect> Inner<C> {
         state.failure = None;
         state.refused_until = None;
         let idle: Vec<_> = state.idle.drain(..).collect();
-        self.grow(&mut state);
+        self.settle(&mut state);
         drop(state);
         for entry in idle {
             self.retire(*entry.slot);
@@ -298,7 +252,7 @@ impl<C: Connect> Inner<C> {
             max_connections: state.config.max_connections,
             idle: state.idle.len(),
             active: state.taken,
-            connecting: state.connecting,
+            connecting: state.attempts.len(),
             waiting: state.waiting.len(),
             longest_wait: state.waiting.values().next().map_or(Duration::ZERO, |w| w.since.elapsed()),
             draining: state.draining,

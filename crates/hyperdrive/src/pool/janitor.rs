@@ -30,7 +30,7 @@ impl<C: Connect> Inner<C> {
             expired.push(first.remove());
         }
         // Somebody may wait for a connection that could not be opened at the time.
-        self.grow(&mut state);
+        self.settle(&mut state);
         drop(state);
         for waiter in expired {
             Counters::one(&self.counters.acquire_timeouts);
@@ -61,7 +61,7 @@ impl<C: Connect> Inner<C> {
                 state.idle.push_back(entry);
             }
         }
-        self.grow(&mut state);
+        self.settle(&mut state);
         drop(state);
         Counters::add(&self.counters.connections_lost, lost);
         for slot in old {

@@ -3,6 +3,8 @@
 //! Nothing here knows a protocol: a [`Connect`] opens connections and says whether an idle one is still alive.
 //! Who takes a connection gets a [`Lease`]; only [`Lease::give_back`] puts it into the pool again. A lease that is
 //! dropped any other way closes its connection, because nobody knows in which state it is.
+//!
+//! Connections may be of several kinds, if the [`Connect`] says so; who asks for one says of which.
 
 mod activity;
 mod config;
@@ -10,6 +12,7 @@ mod grow;
 mod inner;
 mod janitor;
 mod lease;
+mod matching;
 mod metrics;
 #[cfg(test)]
 mod tests;
@@ -30,10 +33,25 @@ use inner::Inner;
 pub trait Connect: Send + Sync + 'static {
     type Connection: Send + 'static;
     type Error: fmt::Display + Send + Sync + 'static;
+    /// What tells connections apart that were opened differently; `()` if they are all alike. Cheap to clone.
+    type Kind: Clone + Send + Sync + 'static;
+
+    /// The kind of those that nobody asked for, and of those that are shared by clients who have no room for one of
+    /// their own kind.
+    fn plain(&self) -> Self::Kind;
+
+    /// Of what use a connection `of` this kind is to who wants the other.
+    fn fit(of: &Self::Kind, wanted: &Self::Kind) -> Fit {
+        let _ = (of, wanted);
+        Fit::Exact
+    }
 
     /// A connection that is ready for a client's first request. The pool ends it after
     /// [`PoolConfig::connect_timeout`].
-    fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+    fn connect(
+        &self,
+        kind: &Self::Kind,
+    ) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
     /// The failure to report when [`connect`](Self::connect) was ended for taking too long.
     fn timed_out(&self) -> Self::Error;
@@ -42,12 +60,27 @@ pub trait Connect: Send + Sync + 'static {
     /// origin that is being restarted: they keep waiting.
     fn is_permanent(error: &Self::Error) -> bool;
 
+    /// True if the origin opens other kinds, but not this one: those who wait for it are told at once.
+    fn is_about_kind(error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// Whether a connection that lay idle can be used: open, and nothing unexpected has arrived on it. Must not
     /// block.
     fn is_alive(connection: &mut Self::Connection) -> bool;
 
     /// Says goodbye and closes. Must not block; a farewell that cannot be sent at once is not sent.
     fn close(connection: Self::Connection);
+}
+
+/// Of what use a connection of one kind is to who wants another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Exact,
+    /// It will do, when there is no room for one that fits exactly. Whoever takes it adapts it.
+    Usable,
+    No,
 }
 
 /// Why no connection was to be had.
@@ -62,6 +95,9 @@ pub enum AcquireError<E: fmt::Display> {
     /// The origin will not have us, and waiting would not change that.
     #[error("{0}")]
     Refused(Arc<E>),
+    /// The origin does not open connections of the kind that was asked for.
+    #[error("{0}")]
+    Unfit(Arc<E>),
     #[error("the pool is shutting down")]
     Draining,
 }
@@ -95,22 +131,28 @@ impl<C: Connect> Pool<C> {
         Self { inner }
     }
 
-    /// A free connection, at once; `None` if that would need waiting. Does not overtake those who wait.
-    pub fn try_acquire(&self) -> Option<Lease<C>> {
-        self.inner.take_idle()
+    /// A free connection of this kind, at once; without room for one more, another that is usable. `None` if that
+    /// would need waiting. Does not overtake those who wait.
+    pub fn try_acquire(&self, kind: &C::Kind) -> Option<Lease<C>> {
+        self.inner.take_idle(kind)
     }
 
     /// Joins the queue for a connection, behind everybody who waits already.
-    pub fn enqueue(&self) -> Result<Ticket<C>, AcquireError<C::Error>> {
-        self.inner.enqueue()
+    pub fn enqueue(&self, kind: C::Kind) -> Result<Ticket<C>, AcquireError<C::Error>> {
+        self.inner.enqueue(kind)
     }
 
     /// A connection, after [`PoolConfig::acquire_timeout`] at most. Dropping the future leaves the queue.
-    pub async fn acquire(&self) -> Result<Lease<C>, AcquireError<C::Error>> {
-        match self.try_acquire() {
+    pub async fn acquire(&self, kind: &C::Kind) -> Result<Lease<C>, AcquireError<C::Error>> {
+        match self.try_acquire(kind) {
             Some(lease) => Ok(lease),
-            None => self.enqueue()?.await,
+            None => self.enqueue(kind.clone())?.await,
         }
+    }
+
+    /// Whether a connection could be opened now without closing another.
+    pub fn has_room(&self) -> bool {
+        self.inner.lock().has_room()
     }
 
     /// Takes over new limits. Connections over the new maximum are closed when they are given back; nobody is

@@ -31,8 +31,11 @@ struct To(Arc<Origin>);
 impl Connect for To {
     type Connection = Connection;
     type Error = &'static str;
+    type Kind = ();
 
-    async fn connect(&self) -> Result<Connection, &'static str> {
+    fn plain(&self) {}
+
+    async fn connect(&self, (): &()) -> Result<Connection, &'static str> {
         sleep(Duration::from_millis(1)).await;
         if self.0.hangs.load(Ordering::SeqCst) {
             sleep(Duration::from_hours(1)).await;
@@ -73,26 +76,26 @@ fn pool(max: usize) -> (Arc<Origin>, Pool<To>) {
 #[tokio::test]
 async fn what_is_given_back_is_used_again_and_what_is_dropped_is_closed() {
     let (origin, pool) = pool(5);
-    pool.acquire().await.unwrap().give_back();
-    let lease = pool.acquire().await.unwrap();
+    pool.acquire(&()).await.unwrap().give_back();
+    let lease = pool.acquire(&()).await.unwrap();
     assert_eq!((lease.number, pool.status().active), (0, 1));
     drop(lease);
     assert_eq!((origin.open.load(Ordering::SeqCst), pool.status().size()), (0, 0));
-    assert_eq!(pool.acquire().await.unwrap().number, 1);
+    assert_eq!(pool.acquire(&()).await.unwrap().number, 1);
     assert_eq!(Counters::get(&pool.counters().connections_discarded), 2);
 }
 
 #[tokio::test]
 async fn who_waits_longest_is_first_and_nobody_overtakes() {
     let (origin, pool) = pool(1);
-    let lease = pool.acquire().await.unwrap();
-    let (first, second) = (pool.enqueue().unwrap(), pool.enqueue().unwrap());
-    let third = pool.enqueue().unwrap();
+    let lease = pool.acquire(&()).await.unwrap();
+    let (first, second) = (pool.enqueue(()).unwrap(), pool.enqueue(()).unwrap());
+    let third = pool.enqueue(()).unwrap();
     assert_eq!(pool.status().waiting, 3);
     drop(second);
     assert_eq!(pool.status().waiting, 2);
     lease.give_back();
-    assert!(pool.try_acquire().is_none(), "the first in the queue has it");
+    assert!(pool.try_acquire(&()).is_none(), "the first in the queue has it");
     first.await.unwrap().give_back();
     third.await.unwrap().give_back();
     assert_eq!(origin.opened.load(Ordering::SeqCst), 1);
@@ -102,8 +105,8 @@ async fn who_waits_longest_is_first_and_nobody_overtakes() {
 #[tokio::test]
 async fn a_connection_for_somebody_who_left_goes_to_the_next() {
     let (origin, pool) = pool(1);
-    let lease = pool.acquire().await.unwrap();
-    let ticket = pool.enqueue().unwrap();
+    let lease = pool.acquire(&()).await.unwrap();
+    let ticket = pool.enqueue(()).unwrap();
     lease.give_back();
     drop(ticket);
     assert_eq!((pool.status().idle, pool.status().active), (1, 0));
@@ -119,7 +122,7 @@ async fn the_maximum_holds_under_a_crowd_and_everybody_is_served() {
             let (pool, origin, most) = (pool.clone(), Arc::clone(&origin), Arc::clone(&most));
             tokio::spawn(async move {
                 for round in 0..20 {
-                    let lease = pool.acquire().await.unwrap();
+                    let lease = pool.acquire(&()).await.unwrap();
                     most.fetch_max(origin.open.load(Ordering::SeqCst), Ordering::SeqCst);
                     tokio::task::yield_now().await;
                     if (i + round) % 13 == 0 {
@@ -143,10 +146,10 @@ async fn the_maximum_holds_under_a_crowd_and_everybody_is_served() {
 #[tokio::test]
 async fn the_queue_is_bounded_and_its_patience_too() {
     let (_, pool) = pool(1);
-    let lease = pool.acquire().await.unwrap();
+    let lease = pool.acquire(&()).await.unwrap();
     pool.reconfigure(PoolConfig { max_connections: 1, max_waiting: 2, ..PoolConfig::default() });
-    let (first, _second) = (pool.enqueue().unwrap(), pool.enqueue().unwrap());
-    assert!(matches!(pool.enqueue(), Err(AcquireError::QueueFull { waiting: 2 })));
+    let (first, _second) = (pool.enqueue(()).unwrap(), pool.enqueue(()).unwrap());
+    assert!(matches!(pool.enqueue(()), Err(AcquireError::QueueFull { waiting: 2 })));
     assert!(matches!(first.await, Err(AcquireError::Timeout { last: None, .. })));
     assert_eq!(pool.status().waiting, 0, "the second has waited as long");
     lease.give_back();
@@ -159,7 +162,7 @@ async fn an_origin_that_comes_back_serves_those_who_waited() {
     let clients: Vec<_> = (0..20)
         .map(|_| {
             let pool = pool.clone();
-            tokio::spawn(async move { pool.acquire().await.map(Lease::give_back).is_ok() })
+            tokio::spawn(async move { pool.acquire(&()).await.map(Lease::give_back).is_ok() })
         })
         .collect();
     sleep(Duration::from_secs(10)).await;
@@ -175,7 +178,7 @@ async fn an_origin_that_comes_back_serves_those_who_waited() {
 async fn an_origin_that_stays_away_is_reported_with_the_reason() {
     let (origin, pool) = pool(5);
     origin.down.store(true, Ordering::SeqCst);
-    let Err(AcquireError::Timeout { last: Some(last), waited }) = pool.acquire().await else { panic!() };
+    let Err(AcquireError::Timeout { last: Some(last), waited }) = pool.acquire(&()).await else { panic!() };
     assert_eq!(*last, "connection refused");
     assert!(waited >= Duration::from_secs(15));
     origin.down.store(false, Ordering::SeqCst);
@@ -184,7 +187,7 @@ async fn an_origin_that_stays_away_is_reported_with_the_reason() {
         To(origin),
         PoolConfig { connect_timeout: Duration::from_secs(5), ..PoolConfig::default() },
     );
-    let Err(AcquireError::Timeout { last: Some(last), .. }) = pool.acquire().await else { panic!() };
+    let Err(AcquireError::Timeout { last: Some(last), .. }) = pool.acquire(&()).await else { panic!() };
     assert_eq!(*last, "too slow");
 }
 
@@ -193,21 +196,21 @@ async fn a_refusal_reaches_everybody_at_once_and_is_not_asked_for_again_at_once(
     let (origin, pool) = pool(5);
     origin.wrong_password.store(true, Ordering::SeqCst);
     let start = Instant::now();
-    let (one, two) = tokio::join!(pool.acquire(), pool.acquire());
+    let (one, two) = tokio::join!(pool.acquire(&()), pool.acquire(&()));
     assert!(matches!(one, Err(AcquireError::Refused(_))) && matches!(two, Err(AcquireError::Refused(_))));
     assert!(start.elapsed() < Duration::from_secs(1));
     let tried = Counters::get(&pool.counters().connects_failed);
-    assert!(matches!(pool.acquire().await, Err(AcquireError::Refused(_))));
+    assert!(matches!(pool.acquire(&()).await, Err(AcquireError::Refused(_))));
     assert_eq!(Counters::get(&pool.counters().connects_failed), tried);
     origin.wrong_password.store(false, Ordering::SeqCst);
     advance(Duration::from_secs(1)).await;
-    pool.acquire().await.unwrap().give_back();
+    pool.acquire(&()).await.unwrap().give_back();
 }
 
 #[tokio::test]
 async fn what_lies_idle_for_too_long_is_closed_down_to_the_minimum() {
     let (origin, pool) = pool(5);
-    let taken = tokio::join!(pool.acquire(), pool.acquire(), pool.acquire());
+    let taken = tokio::join!(pool.acquire(&()), pool.acquire(&()), pool.acquire(&()));
     taken.0.unwrap().give_back();
     taken.1.unwrap().give_back();
     taken.2.unwrap().give_back();
@@ -222,24 +225,24 @@ async fn what_lies_idle_for_too_long_is_closed_down_to_the_minimum() {
 #[tokio::test]
 async fn what_died_idle_is_never_handed_out() {
     let (_, pool) = pool(5);
-    let mut lease = pool.acquire().await.unwrap();
+    let mut lease = pool.acquire(&()).await.unwrap();
     lease.dead = true;
     lease.give_back();
-    assert_eq!(pool.acquire().await.unwrap().number, 1);
+    assert_eq!(pool.acquire(&()).await.unwrap().number, 1);
     assert_eq!(Counters::get(&pool.counters().connections_lost), 1);
 }
 
 #[tokio::test]
 async fn a_restart_and_a_smaller_maximum_close_what_is_idle_now_and_what_is_taken_later() {
     let (origin, pool) = pool(5);
-    let (one, two) = tokio::join!(pool.acquire(), pool.acquire());
+    let (one, two) = tokio::join!(pool.acquire(&()), pool.acquire(&()));
     two.unwrap().give_back();
     pool.restart();
     assert_eq!(origin.open.load(Ordering::SeqCst), 1);
     one.unwrap().give_back();
     assert_eq!(origin.open.load(Ordering::SeqCst), 0);
 
-    let (one, two, three) = tokio::join!(pool.acquire(), pool.acquire(), pool.acquire());
+    let (one, two, three) = tokio::join!(pool.acquire(&()), pool.acquire(&()), pool.acquire(&()));
     three.unwrap().give_back();
     pool.reconfigure(PoolConfig { max_connections: 1, ..PoolConfig::default() });
     assert_eq!(origin.open.load(Ordering::SeqCst), 2);
@@ -251,9 +254,9 @@ async fn a_restart_and_a_smaller_maximum_close_what_is_idle_now_and_what_is_take
 #[tokio::test]
 async fn draining_lets_those_inside_finish_and_nobody_in() {
     let (origin, pool) = pool(5);
-    let lease = pool.acquire().await.unwrap();
+    let lease = pool.acquire(&()).await.unwrap();
     assert_eq!(pool.drain(Duration::from_secs(1)).await, 1);
-    assert!(matches!(pool.acquire().await, Err(AcquireError::Draining)));
+    assert!(matches!(pool.acquire(&()).await, Err(AcquireError::Draining)));
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.drain(Duration::from_hours(1)).await }
@@ -267,7 +270,7 @@ async fn draining_lets_those_inside_finish_and_nobody_in() {
 #[tokio::test]
 async fn a_statement_and_an_idle_transaction_are_judged_by_their_own_limits() {
     let (_, pool) = pool(5);
-    let lease = pool.acquire().await.unwrap();
+    let lease = pool.acquire(&()).await.unwrap();
     let verdict =
         async || std::future::poll_fn(|cx| std::task::Poll::Ready(lease.activity().poll_verdict(cx))).await;
     lease.activity().running();

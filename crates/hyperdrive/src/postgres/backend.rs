@@ -64,8 +64,10 @@ pub struct Backend {
     /// The settings it has reported.
     pub(super) params: Arc<Params>,
     pub(super) table: Arc<ParamTable>,
-    /// Settings that were made for the client it worked for last, besides those that are reported.
-    pub(super) extras: Arc<Params>,
+    /// The settings it was opened with: what `RESET` gives.
+    pub(super) defaults: Arc<Params>,
+    /// The startup settings of the client it worked for last, as far as they are not reported.
+    pub(super) in_force: Arc<Params>,
     /// What has to be undone before the next client.
     pub(super) dirty: Effects,
     pub(super) prepared: Prepared,
@@ -103,15 +105,16 @@ impl Backend {
         socket: Socket,
         key: Arc<BackendKey>,
         params: Arc<Params>,
+        defaults: Arc<Params>,
         table: Arc<ParamTable>,
     ) -> Self {
-        let extras = table.intern([]);
         Self {
             socket,
             key,
             params,
             table,
-            extras,
+            in_force: Arc::clone(&defaults),
+            defaults,
             dirty: Effects::NONE,
             prepared: Prepared::default(),
             stale: Vec::new(),

@@ -14,12 +14,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use super::backend::Backend;
 use super::cancel::{BackendKey, Destination};
 use super::error::{OriginMessage, PgError};
+use super::kind::Kind;
 use super::message::{self, from_client, from_origin, push, push_text};
-use super::params::ParamTable;
+use super::params::{ParamTable, Params};
 use super::reader::{ReadError, Reader};
 use crate::Origin;
 use crate::net::{DialError, Socket, TlsClient, TlsError, TlsMode, dial};
-use crate::pool::Connect;
+use crate::pool::{Connect, Fit};
 
 const PROTOCOL: u32 = 3 << 16;
 const SSL_REQUEST: u32 = 80_877_103;
@@ -40,6 +41,9 @@ pub enum ConnectError {
     /// The origin's own words.
     #[error("{0}")]
     Origin(OriginMessage),
+    /// Its words about the settings that it was asked to open the connection with.
+    #[error("{0}")]
+    Settings(OriginMessage),
     #[error("the origin does not speak PostgreSQL's protocol 3: {0}")]
     Protocol(&'static str),
     #[error(
@@ -63,7 +67,7 @@ impl ConnectError {
             Self::Protocol(_) => "protocol_error",
             Self::Authentication(_) | Self::Scram(_) => "authentication_failed",
             Self::TimedOut => "timeout",
-            Self::Origin(_) => "refused",
+            Self::Origin(_) | Self::Settings(_) => "refused",
         };
         PgError::unreachable(word, self.to_string())
     }
@@ -105,15 +109,19 @@ impl PgConnect {
         *self.origin == *origin && tls.root_certificates.is_none() && tls.certificate.is_none()
     }
 
-    fn startup(&self) -> Vec<u8> {
+    fn startup(&self, settings: &Params) -> Vec<u8> {
         let mut packet = vec![0; 4];
         packet.extend_from_slice(&PROTOCOL.to_be_bytes());
+        let encoding = (&b"client_encoding"[..], &b"UTF8"[..]);
         for (name, value) in [
             (&b"user"[..], &*self.origin.user_name()),
             (b"database", &self.origin.database_name()),
             (b"application_name", APPLICATION_NAME),
-            (b"client_encoding", b"UTF8"),
-        ] {
+        ]
+        .into_iter()
+        .chain(settings.iter())
+        .chain((!settings.has(encoding.0)).then_some(encoding))
+        {
             push_text(&mut packet, name);
             push_text(&mut packet, value);
         }
@@ -141,13 +149,11 @@ impl Destination {
     }
 }
 
-impl Connect for PgConnect {
-    type Connection = Backend;
-    type Error = ConnectError;
-
-    async fn connect(&self) -> Result<Backend, ConnectError> {
+impl PgConnect {
+    /// A connection that was opened with these settings.
+    async fn open(&self, settings: &Arc<Params>) -> Result<Backend, ConnectError> {
         let mut socket = self.destination.open().await?;
-        socket.write_all(&self.startup()).await.map_err(ConnectError::Lost)?;
+        socket.write_all(&self.startup(settings)).await.map_err(ConnectError::Lost)?;
         let mut reader = Reader::new();
         authenticate(&mut socket, &mut reader, &self.origin).await?;
         let mut params = Vec::new();
@@ -177,8 +183,38 @@ impl Connect for PgConnect {
         }
         let key = Arc::new(BackendKey::new(Arc::clone(&self.destination), key));
         let params = self.params.intern(params);
-        self.params.set_latest(&params);
-        Ok(Backend::new(socket, key, params, Arc::clone(&self.params)))
+        self.params.set_reported(settings, &params);
+        Ok(Backend::new(socket, key, params, Arc::clone(settings), Arc::clone(&self.params)))
+    }
+}
+
+impl Connect for PgConnect {
+    type Connection = Backend;
+    type Error = ConnectError;
+    type Kind = Kind;
+
+    fn plain(&self) -> Kind {
+        Kind { settings: Arc::clone(&self.params.plain), exact: false }
+    }
+
+    fn fit(of: &Kind, wanted: &Kind) -> Fit {
+        of.fit(wanted)
+    }
+
+    async fn connect(&self, kind: &Kind) -> Result<Backend, ConnectError> {
+        match self.open(&kind.settings).await {
+            Err(ConnectError::Origin(error)) if !kind.settings.is_empty() => match error.code() {
+                // A pooler, which takes no settings at startup. They are made for the client afterwards.
+                b"08P01" => self.open(&self.params.plain).await,
+                [b'2' | b'4', b'2', ..] | b"0A000" | b"55P02" => Err(ConnectError::Settings(error)),
+                _ => Err(ConnectError::Origin(error)),
+            },
+            result => result,
+        }
+    }
+
+    fn is_about_kind(error: &ConnectError) -> bool {
+        matches!(error, ConnectError::Settings(_))
     }
 
     fn timed_out(&self) -> ConnectError {

@@ -6,8 +6,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::cancel::ClientHandle;
-use super::config::ClientAuth;
+use super::config::{ClientAuth, Mode};
 use super::error::{PgError, Severity};
+use super::kind::{Kind, of_startup};
 use super::message::{from_client, from_origin, push, push_parameter, push_ready, push_text, text};
 use super::params::{Params, tracked};
 use super::reader::{ReadError, Reader};
@@ -146,7 +147,7 @@ async fn admit<S: Stream>(
         let name = String::from_utf8_lossy(database);
         return Err(PgError::fatal(*b"3D000", format!("database \"{name}\" does not exist")).into());
     }
-    let (params, extras) = settings(server, startup.settings).await?;
+    let (params, kind) = settings(server, startup.settings, config.mode).await?;
     let Some(handle) = server.clients.enter(&*server.clock) else {
         return Err(PgError::shutting_down().into());
     };
@@ -167,28 +168,43 @@ async fn admit<S: Stream>(
     client.write_all(&greeting).await.map_err(|_| Refusal::Gone)?;
     client.flush().await.map_err(|_| Refusal::Gone)?;
     std::mem::forget(place);
-    Ok(Admitted { handle, mode: config.mode, params, extras, inbox: reader.into_rest() })
+    Ok(Admitted { handle, mode: config.mode, params, kind, inbox: reader.into_rest() })
 }
 
-/// The settings the client will see, and others that it asks for.
-async fn settings(server: &Postgres, asked: Settings) -> Result<(Arc<Params>, Arc<Params>), Refusal> {
-    let mut params = if let Some(params) = server.params.latest() {
+/// The settings the client will see, and the kind of connection it asks for.
+async fn settings(server: &Postgres, asked: Settings, mode: Mode) -> Result<(Arc<Params>, Kind), Refusal> {
+    let table = &server.params;
+    let kind = Kind { settings: table.intern(of_startup(&asked)), exact: mode == Mode::Session };
+    let mut known = table.reported(&kind.settings);
+    if known.is_none() && (kind.exact || server.pool.has_room()) {
+        // What the origin makes of them is known when it has opened such a connection; if it will not, the client is
+        // told now, as it would be without a pool.
+        known = first_of(server, &kind).await?;
+    }
+    let somewhat_known = known.clone().or_else(|| table.reported(&table.plain));
+    let mut params = if let Some(params) = somewhat_known {
         params
     } else {
-        // Nobody knows the origin's version yet.
-        let lease = server.pool.acquire().await.map_err(|error| Refusal::Told(error.into()))?;
-        let params = Arc::clone(&lease.params);
-        lease.give_back();
-        params
+        let plain = Kind { settings: Arc::clone(&table.plain), exact: true };
+        first_of(server, &plain).await?.ok_or(Refusal::Gone)?
     };
-    let mut extras = Vec::new();
-    for (name, value) in asked {
-        match tracked(&name) {
-            Some(name) => params = server.params.with(&params, name, &value),
-            None => extras.push((name, value)),
+    for (name, value) in &asked {
+        if let Some(name) = tracked(name)
+            && (name == b"application_name" || (known.is_none() && kind.settings.has(name)))
+        {
+            params = table.with(&params, name, value);
         }
     }
-    Ok((params, server.params.intern(extras)))
+    Ok((params, kind))
+}
+
+/// Has a connection of this kind opened. Returns what it reports, if the origin did open one.
+async fn first_of(server: &Postgres, kind: &Kind) -> Result<Option<Arc<Params>>, Refusal> {
+    let lease = server.pool.acquire(kind).await.map_err(|error| Refusal::Told(error.into()))?;
+    let is_new = Arc::ptr_eq(&lease.defaults, &kind.settings);
+    let params = server.params.reported(&kind.settings).or_else(|| is_new.then(|| Arc::clone(&lease.params)));
+    lease.give_back();
+    Ok(params)
 }
 
 /// Lets the client show who it is.

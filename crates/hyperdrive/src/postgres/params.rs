@@ -20,7 +20,8 @@ pub(super) fn tracked(name: &[u8]) -> Option<&'static [u8]> {
     TRACKED.into_iter().find(|tracked| tracked.eq_ignore_ascii_case(name))
 }
 
-type Entry = (Box<[u8]>, Box<[u8]>);
+/// A name and a value.
+pub(super) type Entry = (Box<[u8]>, Box<[u8]>);
 
 /// An immutable set of settings. Equal sets are the same allocation, so that ten thousand clients of one kind hold
 /// one set, and comparing a client's with a connection's is comparing two addresses.
@@ -40,6 +41,15 @@ impl Params {
         self.0.is_empty()
     }
 
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Those that the origin does not report.
+    pub(super) fn untracked(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().filter(|(name, _)| tracked(name).is_none())
+    }
+
     /// The tracked settings that have other values here than in `other`, with the values here.
     pub(super) fn differences<'a>(
         &'a self,
@@ -52,13 +62,35 @@ impl Params {
     }
 }
 
+/// Kinds of connections of which it is remembered what they report.
+const KINDS: usize = 256;
+
+/// A set, and what the connection reported that was opened with it last.
+type Reported = (Arc<Params>, Arc<Params>);
+
 /// All sets in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ParamTable {
     hasher: RandomState,
     sets: Mutex<HashMap<u64, Vec<Weak<Params>>>>,
-    /// What the connection opened last reported.
-    latest: Mutex<Option<Arc<Params>>>,
+    /// The set without anything in it.
+    pub(super) plain: Arc<Params>,
+    /// What the connection reported that was opened last with a set, by the address of that set, which is held so that
+    /// no other gets it.
+    reported: Mutex<HashMap<usize, Reported>>,
+}
+
+impl Default for ParamTable {
+    fn default() -> Self {
+        let mut table = Self {
+            hasher: RandomState::default(),
+            sets: Mutex::default(),
+            plain: Arc::new(Params(Vec::new())),
+            reported: Mutex::default(),
+        };
+        table.plain = table.intern([]);
+        table
+    }
 }
 
 impl ParamTable {
@@ -89,18 +121,24 @@ impl ParamTable {
         set
     }
 
-    /// What a new connection has; `None` if none was ever opened.
-    pub(super) fn latest(&self) -> Option<Arc<Params>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What a connection has that is opened with this set; `None` if it is not known.
+    pub(super) fn reported(&self, opened_with: &Arc<Params>) -> Option<Arc<Params>> {
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.get(&(Arc::as_ptr(opened_with) as usize)).map(|(_, params)| Arc::clone(params))
     }
 
-    pub(super) fn set_latest(&self, params: &Arc<Params>) {
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(params));
+    pub(super) fn set_reported(&self, opened_with: &Arc<Params>, params: &Arc<Params>) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() >= KINDS {
+            reported.retain(|_, (set, _)| Arc::ptr_eq(set, &self.plain));
+        }
+        let address = Arc::as_ptr(opened_with) as usize;
+        reported.insert(address, (Arc::clone(opened_with), Arc::clone(params)));
     }
 
     /// Another origin may be of another version.
-    pub(super) fn forget_latest(&self) {
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn forget_reported(&self) {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// `set` with one value changed.

@@ -55,7 +55,7 @@ async fn clean(backend: &mut Backend) -> Result<(), ConnectError> {
         backend.stale.clear();
     }
     if backend.dirty != Effects::NONE {
-        backend.extras = backend.table.intern([]);
+        backend.in_force = Arc::clone(&backend.defaults);
     }
     backend.dirty = Effects::NONE;
     Ok(())

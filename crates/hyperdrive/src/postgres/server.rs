@@ -17,7 +17,7 @@ use super::scram::Verifier;
 use super::statements::StatementTable;
 use crate::cache::QueryCache;
 use crate::net::TlsError;
-use crate::pool::{AcquireError, Pool, PoolConfig};
+use crate::pool::{AcquireError, Connect as _, Pool, PoolConfig};
 use crate::{Origin, Serve, Stream};
 
 pub struct Postgres {
@@ -112,14 +112,14 @@ impl Postgres {
             caching.replace_origin(&origin);
         }
         let connector = PgConnect::new(origin, Arc::clone(&self.params))?;
-        self.params.forget_latest();
+        self.params.forget_reported();
         self.pool.replace_connector(connector);
         Ok(())
     }
 
     /// Whether the origin lets us in. Waits no longer than for a client.
     pub async fn check(&self) -> Result<(), AcquireError<ConnectError>> {
-        self.pool.acquire().await.map(crate::pool::Lease::give_back)
+        self.pool.acquire(&self.pool.connector().plain()).await.map(crate::pool::Lease::give_back)
     }
 
     /// Lets every client finish its transaction, for `patience` at most, and tells it to go. Returns the number of

@@ -98,7 +98,7 @@ impl<S: Stream> Session<S> {
 async fn refresh(pool: Pool<MySqlConnect>, settings: Arc<Settings>, packets: Bytes, fill: Fill) {
     let limit = pool.config().statement_timeout;
     let asking = async {
-        let Ok(mut lease) = pool.acquire().await else { return };
+        let Ok(mut lease) = pool.acquire(&()).await else { return };
         match ask(&mut lease, &settings, &packets, fill).await {
             Ok(()) => lease.give_back(),
             Err(error) => tracing::debug!("an answer could not be renewed: {error}"),

@@ -28,7 +28,7 @@ impl<S: Stream> Session<S> {
         if self.lease.is_some() {
             return Ok(Some(()));
         }
-        let lease = match self.pool.try_acquire() {
+        let lease = match self.pool.try_acquire(&()) {
             Some(lease) => lease,
             None => match self.wait_for_lease().await? {
                 Ok(lease) => lease,
@@ -64,7 +64,7 @@ impl<S: Stream> Session<S> {
     }
 
     async fn wait_for_lease(&mut self) -> Result<Result<Lease<MySqlConnect>, MySqlError>, End> {
-        let ticket = match self.pool.enqueue() {
+        let ticket = match self.pool.enqueue(()) {
             Ok(ticket) => ticket,
             Err(error) => return Ok(Err(failure(&error))),
         };

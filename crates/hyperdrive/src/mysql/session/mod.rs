@@ -84,7 +84,9 @@ struct Pinned {
 /// What a client that gets no connection is told.
 pub(super) fn failure(error: &AcquireError<ConnectError>) -> MySqlError {
     match error {
-        AcquireError::Refused(error) | AcquireError::Timeout { last: Some(error), .. } => error.to_client(),
+        AcquireError::Refused(error)
+        | AcquireError::Unfit(error)
+        | AcquireError::Timeout { last: Some(error), .. } => error.to_client(),
         AcquireError::Timeout { last: None, .. } | AcquireError::QueueFull { .. } => {
             MySqlError::no_connection(&error.to_string())
         }

@@ -9,6 +9,7 @@ use super::super::connect::ConnectError;
 use super::super::reset::rows;
 use super::super::server::Postgres;
 use crate::cache::{Catalog, Dialect};
+use crate::pool::Connect as _;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) fn read(server: Arc<Postgres>) {
     tokio::spawn(async move {
         let Some(caching) = &server.caching else { return };
-        let Ok(mut lease) = server.pool.acquire().await else { return };
+        let Ok(mut lease) = server.pool.acquire(&server.pool.connector().plain()).await else { return };
         match timeout(PATIENCE, rows(&mut lease, Catalog::sql(Dialect::Postgres).as_bytes())).await {
             Ok(Ok(rows)) => {
                 lease.give_back();

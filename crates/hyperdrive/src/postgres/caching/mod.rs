@@ -82,15 +82,15 @@ impl Caching {
     }
 
     /// Who a client with these settings is to the cache. `None` if a setting is no text.
-    fn session(&self, params: &Arc<Params>, extras: &Arc<Params>) -> Option<cache::Session> {
-        let address = (Arc::as_ptr(params) as usize, Arc::as_ptr(extras) as usize);
+    fn session(&self, params: &Arc<Params>, start: &Arc<Params>) -> Option<cache::Session> {
+        let address = (Arc::as_ptr(params) as usize, Arc::as_ptr(start) as usize);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, session)) = sessions.get(&address) {
             return Some(session.clone());
         }
         let settings: Option<Vec<_>> = params
             .iter()
-            .chain(extras.iter())
+            .chain(start.untracked())
             .map(|(name, value)| Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?)))
             .collect();
         let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,7 @@ impl Caching {
         if sessions.len() >= KINDS_OF_CLIENTS {
             sessions.clear();
         }
-        sessions.insert(address, (Arc::clone(params), Arc::clone(extras), session.clone()));
+        sessions.insert(address, (Arc::clone(params), Arc::clone(start), session.clone()));
         Some(session)
     }
 
@@ -108,7 +108,7 @@ impl Caching {
         &self,
         server: &Arc<Postgres>,
         params: &Arc<Params>,
-        extras: &Arc<Params>,
+        start: &Arc<Params>,
         sql: &[u8],
         batch: Option<(&Batch<'_>, &[u8])>,
     ) -> Option<Lookup> {
@@ -123,7 +123,7 @@ impl Caching {
             return None;
         }
         self.cache.allows(&statement).ok()?;
-        let session = self.session(params, extras)?;
+        let session = self.session(params, start)?;
         let key = match batch {
             None => KeyBuilder::new(&session, &statement, Form::PostgresSimple),
             Some((batch, types)) => {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::cancel::ClientHandle;
 use super::super::config::Mode;
+use super::super::kind::Kind;
 use super::super::message::TERMINATE;
 use super::super::params::Params;
 use super::super::server::Postgres;
@@ -42,12 +43,12 @@ impl AsyncWrite for Nobody {
 pub(in super::super) fn refresh(
     server: Arc<Postgres>,
     params: Arc<Params>,
-    extras: Arc<Params>,
+    kind: Kind,
     mut request: Vec<u8>,
     recorder: Recorder,
 ) {
     request.extend_from_slice(TERMINATE);
     let handle = Arc::new(ClientHandle::of_nobody());
-    let admitted = Admitted { handle, mode: Mode::Transaction, params, extras, inbox: request };
+    let admitted = Admitted { handle, mode: Mode::Transaction, params, kind, inbox: request };
     tokio::spawn(Session::for_cache(Nobody, server, admitted, recorder).run());
 }

@@ -18,7 +18,7 @@ fn busy(runtime: &Runtime) -> Backend {
         Destination { host: "/nonexistent".to_owned(), port: 0, tls: None, tls_is_optional: false };
     let (table, key) = (Arc::new(ParamTable::default()), BackendKey::new(Arc::new(destination), None));
     let params = table.intern([]);
-    let mut backend = Backend::new(Socket::Unix(near), Arc::new(key), params, table);
+    let mut backend = Backend::new(Socket::Unix(near), Arc::new(key), params.clone(), params, table);
     let statement = StatementTable::default().intern(b"SELECT 1\0\0\0", crate::postgres::sql::Effects::NONE);
     for expect in [
         Expect::Query,

@@ -41,7 +41,7 @@ impl<S: Stream> Session<S> {
     pub(super) fn answer_query(&mut self, message: Message<'_>) -> bool {
         let Some(caching) = self.caching() else { return false };
         let Some((sql, [])) = text(message.body()) else { return false };
-        match caching.lookup(&self.server, &self.params, &self.extras, sql, None) {
+        match caching.lookup(&self.server, &self.params, &self.kind.settings, sql, None) {
             None => return false,
             Some(Lookup::Miss(fill)) => {
                 self.recorder = Some(Box::new(Recorder::new(fill)));
@@ -85,7 +85,8 @@ impl<S: Stream> Session<S> {
             }
         }
         let (sql, types) = text(body)?;
-        let found = caching.lookup(&self.server, &self.params, &self.extras, sql, Some((batch, types)))?;
+        let found =
+            caching.lookup(&self.server, &self.params, &self.kind.settings, sql, Some((batch, types)))?;
         let (answer, fill) = match found {
             Lookup::Miss(fill) => {
                 self.recorder = Some(Box::new(Recorder::new(fill)));
@@ -124,6 +125,6 @@ impl<S: Stream> Session<S> {
     }
 
     fn refresh(&self, request: Vec<u8>, recorder: Recorder) {
-        refresh(self.server.clone(), self.params.clone(), self.extras.clone(), request, recorder);
+        refresh(self.server.clone(), self.params.clone(), self.kind.clone(), request, recorder);
     }
 }

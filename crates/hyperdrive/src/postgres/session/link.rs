@@ -19,9 +19,9 @@ impl<S: Stream> Session<S> {
     /// it gets none.
     pub(super) fn acquire(&mut self) -> bool {
         if self.lease.is_none() {
-            match self.server.pool.try_acquire() {
+            match self.server.pool.try_acquire(&self.kind) {
                 Some(lease) => self.link(lease),
-                None => match self.server.pool.enqueue() {
+                None => match self.server.pool.enqueue(self.kind.clone()) {
                     Ok(ticket) => self.ticket = Some(ticket),
                     Err(error) => self.failure = Some(Box::new(Failure::from(error))),
                 },
@@ -36,15 +36,18 @@ impl<S: Stream> Session<S> {
         self.names.unnamed_is_here = false;
         lease.notifications = self.mode == Mode::Session;
         self.inbox_is_due = true;
-        let same_extras = Arc::ptr_eq(&self.extras, &lease.extras);
-        if !same_extras || !Arc::ptr_eq(&self.params, &lease.params) {
+        let start = &self.kind.settings;
+        let same_start = Arc::ptr_eq(start, &lease.in_force);
+        if !same_start || !Arc::ptr_eq(&self.params, &lease.params) {
             let mut sql = Vec::new();
-            if !same_extras {
-                let reset = !lease.extras.is_empty();
+            if !same_start {
+                let reset = !Arc::ptr_eq(&lease.in_force, &lease.defaults);
                 if reset {
                     sql.extend_from_slice(b"RESET ALL; ");
                 }
-                for (name, value) in self.extras.iter() {
+                // What it was opened with besides is among these, or it would not have been given out.
+                let adapt = !Arc::ptr_eq(start, &lease.defaults);
+                for (name, value) in start.untracked().filter(|_| adapt) {
                     push_set(&mut sql, name, value);
                 }
                 for name in TRACKED.into_iter().filter(|_| reset) {
@@ -52,7 +55,7 @@ impl<S: Stream> Session<S> {
                         push_set(&mut sql, name, value);
                     }
                 }
-                lease.extras = Arc::clone(&self.extras);
+                lease.in_force = Arc::clone(start);
             }
             for (name, value) in self.params.differences(&lease.params) {
                 push_set(&mut sql, name, value);
@@ -169,8 +172,13 @@ impl<S: Stream> Session<S> {
         if self.handle.must_leave() {
             return self.fatal(&PgError::shutting_down());
         }
-        failure.push_as(self.to_client.bytes(), Severity::Error);
         self.recorder = None;
+        if matches!(failure, Failure::Startup(_)) {
+            failure.push_as(self.to_client.bytes(), Severity::Fatal);
+            self.course = Course::Closing;
+            return;
+        }
+        failure.push_as(self.to_client.bytes(), Severity::Error);
         self.inbox_is_due = true;
         match self.first_in_inbox() {
             Some(header) if matches!(header.kind, from_client::QUERY | from_client::FUNCTION_CALL) => {

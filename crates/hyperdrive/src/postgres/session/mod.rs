@@ -20,6 +20,7 @@ use super::config::Mode;
 use super::connect::PgConnect;
 use super::error::PgError;
 use super::hear::{Heard, Surprise};
+use super::kind::Kind;
 use super::message::Header;
 use super::names::Names;
 use super::params::Params;
@@ -57,8 +58,8 @@ pub(super) struct Session<S> {
     course: Course,
     /// The settings as the client sees them.
     params: Arc<Params>,
-    /// Other settings it asked for when it connected.
-    extras: Arc<Params>,
+    /// What it asked for when it connected.
+    kind: Kind,
     names: Names,
 
     /// What the client sent and what could not be dealt with yet: part of a message, or all while it waits.
@@ -94,7 +95,7 @@ pub(super) struct Admitted {
     pub(super) handle: Arc<ClientHandle>,
     pub(super) mode: Mode,
     pub(super) params: Arc<Params>,
-    pub(super) extras: Arc<Params>,
+    pub(super) kind: Kind,
     /// What it has sent already.
     pub(super) inbox: Vec<u8>,
 }
@@ -108,7 +109,7 @@ impl<S: Stream> Session<S> {
             mode: admitted.mode,
             course: Course::Open,
             params: admitted.params,
-            extras: admitted.extras,
+            kind: admitted.kind,
             names: Names::default(),
             inbox_is_due: !admitted.inbox.is_empty(),
             inbox: admitted.inbox,

@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod login;
 mod origins;
+mod resets;
 mod session;
 mod settings;
 mod simple;

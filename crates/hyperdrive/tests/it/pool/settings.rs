@@ -1,5 +1,5 @@
 use crate::support::pooler::origin;
-use crate::support::{Pooler, Postgres};
+use crate::support::{Pooler, Postgres, Wire};
 
 #[test]
 fn settings_that_the_server_reports_go_with_their_client() {
@@ -30,10 +30,15 @@ fn settings_that_the_server_reports_go_with_their_client() {
 fn a_client_is_told_what_its_settings_became() {
     let Some(server) = Postgres::shared() else { return };
     let pooler = Pooler::new(&server, 1);
-    let mut wire = pooler.connect_with(&["client_encoding", "latin-1"]);
-    let reply = wire.query("SELECT 1");
-    assert_eq!(reply.parameters, [("client_encoding".to_owned(), "LATIN1".to_owned())]);
+    let latin = ["user", "someone", "database", "mine", "client_encoding", "latin-1"];
+    let (mut wire, greeting) = Wire::start(pooler.port, 196_608, &latin);
+    assert!(greeting.parameters.contains(&("client_encoding".to_owned(), "LATIN1".to_owned())));
     assert_eq!(wire.query("SELECT 1").parameters, []);
+    // Without room for a connection of its own it is told when it has one.
+    let mut other = pooler.connect_with(&["DateStyle", "sql"]);
+    let reply = other.query("SELECT 1");
+    assert_eq!(reply.parameters, [("DateStyle".to_owned(), "SQL, MDY".to_owned())]);
+    assert_eq!(other.query("SELECT 1").parameters, []);
 }
 
 #[test]
@@ -56,6 +61,8 @@ fn other_settings_of_the_startup_packet_hold_for_the_client_too() {
 fn a_setting_that_cannot_be_had_ends_the_connection_that_asked_for_it() {
     let Some(server) = Postgres::shared() else { return };
     let pooler = Pooler::new(&server, 1);
+    assert_eq!(pooler.connect().column("SELECT 1"), ["1"]);
+    // No room to try: it shows with the first query.
     for settings in [["TimeZone", "Nowhere"], ["no_such_setting", "1"]] {
         let mut wire = pooler.connect_with(&settings);
         let reply = wire.query("SELECT 1");

@@ -14,8 +14,11 @@ struct Careless {
 impl Connect for Careless {
     type Connection = TcpStream;
     type Error = io::Error;
+    type Kind = ();
 
-    async fn connect(&self) -> io::Result<TcpStream> {
+    fn plain(&self) {}
+
+    async fn connect(&self, (): &()) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let texts = b"user\0postgres\0database\0postgres\0\0";
         let length = u32::try_from(texts.len() + 8).unwrap_or(0).to_be_bytes();
@@ -75,7 +78,7 @@ async fn serve(mut client: TcpStream, pool: &Pool<Careless>) -> io::Result<()> {
             let more = message(&mut client).await?;
             request.extend(more);
         }
-        let mut lease = pool.acquire().await.map_err(|error| io::Error::other(error.to_string()))?;
+        let mut lease = pool.acquire(&()).await.map_err(|error| io::Error::other(error.to_string()))?;
         let served = answer(&mut client, &mut lease, &request).await;
         // Here it is: nobody asked whether the answer was over.
         lease.give_back();
