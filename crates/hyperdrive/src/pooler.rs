@@ -73,6 +73,9 @@ impl Pooler {
         clock: &SharedClock,
     ) -> Result<(Self, ClientLogin), PoolerError> {
         let database = String::from_utf8_lossy(&origin.database_name()).into_owned();
+        let PoolerSettings { pool, mut postgres, mysql, cache } = settings;
+        // A Worker has no business there.
+        postgres.console &= matches!(login, Login::Given { .. });
         let (user, password, auth) = match login {
             // MySQL takes names of 32 characters at most.
             Login::Made => (random_hex(&**clock, 16), random_hex(&**clock, 32), ClientAuth::Cleartext),
@@ -80,7 +83,6 @@ impl Pooler {
         };
         let client =
             ClientLogin { user: user.clone(), password: password.clone(), database: database.clone() };
-        let PoolerSettings { pool, postgres, mysql, cache } = settings;
         let cache = Some(QueryCache::new(Arc::clone(store), cache));
         let clock = Arc::clone(clock);
         let pooler = if origin.scheme == "mysql" {

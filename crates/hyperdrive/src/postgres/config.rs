@@ -40,6 +40,9 @@ pub struct PostgresConfig {
     pub max_statements_per_connection: usize,
     /// TLS for clients. Without it a client's request for TLS is declined.
     pub tls: Option<TlsServer>,
+    /// Whether who connects to the database `pgbouncer` or `hyperdrive` gets a console that shows how the pooler stands.
+    /// Stays as it was when a pooler was made.
+    pub console: bool,
 }
 
 impl Default for PostgresConfig {
@@ -52,6 +55,7 @@ impl Default for PostgresConfig {
             max_statements_per_client: 10_000,
             max_statements_per_connection: 200,
             tls: None,
+            console: true,
         }
     }
 }

@@ -103,6 +103,10 @@ impl PgConnect {
         Ok(Self { origin: Arc::new(origin), destination, params })
     }
 
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Whether it goes to this origin already. One with certificates in files is never sure: they may be new.
     pub(super) fn is_for(&self, origin: &Origin) -> bool {
         let tls = &origin.tls;

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::cancel::ClientHandle;
 use super::config::{ClientAuth, Mode};
+use super::console;
 use super::error::{PgError, Severity};
 use super::kind::{Kind, of_startup};
 use super::message::{from_client, from_origin, push, push_parameter, push_ready, push_text, text};
@@ -119,7 +120,10 @@ impl Drop for Place<'_> {
 async fn let_in<S: Stream>(server: Arc<Postgres>, mut client: S, startup: Startup) {
     // Boxed: the session that follows outlives it.
     let admitted = match Box::pin(admit(&server, &mut client, startup)).await {
-        Ok(admitted) => admitted,
+        Ok(Entrance::Session(admitted)) => admitted,
+        Ok(Entrance::Console(reader)) => {
+            return Box::pin(console::serve(&server, &mut client, reader)).await;
+        }
         Err(Refusal::Gone) => return,
         Err(Refusal::Told(failure)) => return refuse(&server, &mut client, &failure).await,
     };
@@ -129,11 +133,18 @@ async fn let_in<S: Stream>(server: Arc<Postgres>, mut client: S, startup: Startu
     drop(place);
 }
 
+/// Where a client was let in.
+enum Entrance {
+    Session(Admitted),
+    /// With what it has sent already.
+    Console(Reader),
+}
+
 async fn admit<S: Stream>(
     server: &Arc<Postgres>,
     client: &mut S,
     startup: Startup,
-) -> Result<Admitted, Refusal> {
+) -> Result<Entrance, Refusal> {
     let config = server.config();
     let mut reader = Reader::new();
     let door = server.door();
@@ -144,6 +155,9 @@ async fn admit<S: Stream>(
     }
     let database = if startup.database.is_empty() { &startup.user } else { &startup.database };
     if **database != *door.credential.database.as_bytes() {
+        if config.console && console::is_name(database) {
+            return Ok(Entrance::Console(reader));
+        }
         let name = String::from_utf8_lossy(database);
         return Err(PgError::fatal(*b"3D000", format!("database \"{name}\" does not exist")).into());
     }
@@ -168,7 +182,8 @@ async fn admit<S: Stream>(
     client.write_all(&greeting).await.map_err(|_| Refusal::Gone)?;
     client.flush().await.map_err(|_| Refusal::Gone)?;
     std::mem::forget(place);
-    Ok(Admitted { handle, mode: config.mode, params, kind, inbox: reader.into_rest() })
+    let inbox = reader.into_rest();
+    Ok(Entrance::Session(Admitted { handle, mode: config.mode, params, kind, inbox }))
 }
 
 /// The settings the client will see, and the kind of connection it asks for.

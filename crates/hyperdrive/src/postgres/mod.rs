@@ -9,6 +9,7 @@ mod caching;
 mod cancel;
 mod config;
 mod connect;
+mod console;
 mod error;
 mod hear;
 mod kind;

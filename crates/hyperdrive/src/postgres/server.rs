@@ -92,7 +92,8 @@ impl Postgres {
     }
 
     /// New settings. Clients that are connected stay; their mode stays with them.
-    pub fn reconfigure(&self, config: PostgresConfig, pool: PoolConfig) {
+    pub fn reconfigure(&self, mut config: PostgresConfig, pool: PoolConfig) {
+        config.console = self.config().console;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.pool.reconfigure(pool);
     }

@@ -2,6 +2,7 @@
 
 mod caching;
 mod chaos;
+mod console;
 mod copy;
 mod extended;
 mod failures;
