@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::super::error::MySqlError;
 use super::super::wire::command;
 use super::{Client, End, Session, failure};
 use crate::Stream;
-use crate::pool::{Counters, Lease};
+use crate::pool::{Counters, Lease, Pool};
 
 /// A connection that takes longer to become clean is closed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,10 +44,7 @@ impl<S: Stream> Session<S> {
         if lease.has_settings(&self.settings) {
             return Ok(Some(()));
         }
-        let limit = self.pool.config().statement_timeout;
-        // Boxed, as the others of its kind: idle clients need not have room for it.
-        let taking = Box::pin(in_time(&mut self.client, limit, lease.take_settings(&self.settings)));
-        match taking.await {
+        match in_time(&self.pool, &mut self.client, lease.take_settings(&self.settings)).await {
             Ok(()) => Ok(Some(())),
             Err(error) => {
                 // What it has now nobody knows, if the origin did not merely refuse.
@@ -146,24 +143,29 @@ impl<S: Stream> Session<S> {
 }
 
 /// A conversation of ours with the origin: for as long as a statement may take, and as the client is there.
-pub(super) async fn in_time<S: Stream, T>(
+///
+/// Boxed, because idle clients need not have room for it.
+pub(super) fn in_time<S: Stream, T>(
+    pool: &Pool<MySqlConnect>,
     client: &mut Client<S>,
-    limit: Option<Duration>,
     conversation: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
-    let watched = async {
-        tokio::select! {
-            biased;
-            result = conversation => result,
-            () = poll_fn(|cx| client.poll_gone(cx)) => {
-                Err(ConnectError::Lost(io::ErrorKind::BrokenPipe.into()))
+) -> Pin<Box<impl Future<Output = Result<T, ConnectError>>>> {
+    let limit = pool.config().statement_timeout;
+    Box::pin(async move {
+        let watched = async {
+            tokio::select! {
+                biased;
+                result = conversation => result,
+                () = poll_fn(|cx| client.poll_gone(cx)) => {
+                    Err(ConnectError::Lost(io::ErrorKind::BrokenPipe.into()))
+                }
             }
+        };
+        match limit {
+            Some(limit) => timeout(limit, watched).await.unwrap_or(Err(ConnectError::TimedOut)),
+            None => watched.await,
         }
-    };
-    match limit {
-        Some(limit) => timeout(limit, watched).await.unwrap_or(Err(ConnectError::TimedOut)),
-        None => watched.await,
-    }
+    })
 }
 
 /// Makes a connection clean for the next client.

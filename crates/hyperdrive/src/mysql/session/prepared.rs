@@ -149,10 +149,9 @@ impl<S: Stream> Session<S> {
         {
             return Ok(Some(theirs));
         }
-        let limit = self.pool.config().statement_timeout;
         let preparing = [&[command::STMT_PREPARE], &**sql].concat();
         let asking = lease.ask(&preparing, Shape::Prepared);
-        let error = match Box::pin(in_time(&mut self.client, limit, asking)).await {
+        let error = match in_time(&self.pool, &mut self.client, asking).await {
             Ok(outcome) => match (outcome.prepared, outcome.error) {
                 (Some((theirs, _, parameters)), _) => {
                     lease.keep_prepared(sql, theirs, parameters, most).await;
@@ -194,9 +193,7 @@ impl<S: Stream> Session<S> {
         let Some(lease) = &mut self.lease else { return Ok(()) };
         let mut whole = payload(packets).into_owned();
         whole[1..5].copy_from_slice(&theirs.to_le_bytes());
-        let limit = self.pool.config().statement_timeout;
-        let sending = lease.send_packet(0, &whole);
-        if Box::pin(in_time(&mut self.client, limit, sending)).await.is_err() {
+        if in_time(&self.pool, &mut self.client, lease.send_packet(0, &whole)).await.is_err() {
             self.abandon().await;
         }
         Ok(())
@@ -222,9 +219,7 @@ impl<S: Stream> Session<S> {
         let Some((theirs, _)) = lease.prepared.find(sql) else { return false };
         let mut reset = vec![command::STMT_RESET];
         reset.extend_from_slice(&theirs.to_le_bytes());
-        let limit = self.pool.config().statement_timeout;
-        let asking = lease.ask(&reset, Shape::Simple);
-        if Box::pin(in_time(&mut self.client, limit, asking)).await.is_err() {
+        if in_time(&self.pool, &mut self.client, lease.ask(&reset, Shape::Simple)).await.is_err() {
             self.abandon().await;
         }
         true

@@ -69,8 +69,7 @@ impl<S: Stream> Session<S> {
     pub(super) async fn set_insert_id(&mut self, inspected: &Inspected) -> Result<bool, super::End> {
         let Some(lease) = self.lease.as_mut().filter(|_| inspected.last_insert_id) else { return Ok(true) };
         let sql = format!("SET last_insert_id = {}", self.insert_id);
-        let limit = self.pool.config().statement_timeout;
-        match Box::pin(in_time(&mut self.client, limit, lease.execute(&sql))).await {
+        match in_time(&self.pool, &mut self.client, lease.execute(&sql)).await {
             Ok(()) => Ok(true),
             Err(error) => {
                 let told = self.told(&error);
