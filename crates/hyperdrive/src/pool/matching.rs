@@ -164,7 +164,10 @@ impl<C: Connect> Inner<C> {
     fn attempt(self: &Arc<Self>, state: &mut State<C>, kind: C::Kind) {
         let number = state.next_number();
         state.attempts.push((number, kind.clone()));
-        tokio::spawn(Attempt::new(Arc::clone(self), number, kind).open());
+        let pool = Arc::clone(self);
+        // The attempt begins inside its task: a runtime that is shutting down drops the task here, where the pool is
+        // locked, and an attempt that ends locks it.
+        tokio::spawn(async move { Attempt::new(pool, number, kind).open().await });
     }
 }
 

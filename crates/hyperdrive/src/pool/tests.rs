@@ -292,3 +292,25 @@ async fn a_statement_and_an_idle_transaction_are_judged_by_their_own_limits() {
     assert_eq!(woken.await, Verdict::IdleTransaction);
     lease.give_back();
 }
+
+#[test]
+fn a_runtime_that_shuts_down_is_not_held_up_by_connections_that_are_missing_then() {
+    let (ended, end) = std::sync::mpsc::channel();
+    // In a thread of its own: it would hang.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let config = PoolConfig { min_connections: 1, ..PoolConfig::default() };
+            let pool = Pool::new(To(Arc::new(Origin::default())), config);
+            let lease = pool.acquire(&()).await.unwrap();
+            tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(lease);
+            });
+            tokio::task::yield_now().await;
+        });
+        drop(runtime);
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_secs(30)).expect("the pool hangs in the lock that it holds");
+}
