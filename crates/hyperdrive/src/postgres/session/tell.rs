@@ -9,13 +9,15 @@ use super::super::message::{HEADER, Header, from_client as kind, push_query, pus
 use super::super::relay::Relay;
 use super::super::sql::{Effects, Inspection, inspect};
 use super::cached::Batched;
-use super::{Course, Session};
+use super::{Course, Session, WAITING};
 use crate::Stream;
 use crate::pool::Counters;
 
 /// Texts up to this length are read for what they do to a session. What is longer passes through, and the session is
 /// reset after it.
 pub(super) const INSPECTED: usize = 256 * 1024;
+/// The longest message of the kinds that hold little, with its header: PostgreSQL's own limit.
+const LONGEST_SMALL: usize = 10_001;
 /// `Bind` of a statement that nobody can have prepared.
 const BIND_TO_FAIL: &[u8] = b"B\0\0\0\x15\0selvedge!\0\0\0\0\0\0\0";
 
@@ -53,6 +55,21 @@ impl<'a> Message<'a> {
     }
 }
 
+fn is_too_long(header: Header) -> bool {
+    let holds_little = matches!(
+        header.kind,
+        kind::CLOSE
+            | kind::COPY_DONE
+            | kind::COPY_FAIL
+            | kind::DESCRIBE
+            | kind::EXECUTE
+            | kind::FLUSH
+            | kind::SYNC
+            | kind::TERMINATE
+    );
+    holds_little && header.length > LONGEST_SMALL
+}
+
 impl<S: Stream> Session<S> {
     /// Deals with what the client sent. What has to wait goes to the inbox.
     pub(super) fn tell(&mut self, input: &[u8], output: &mut Vec<u8>, cx: &mut Context<'_>) {
@@ -61,6 +78,7 @@ impl<S: Stream> Session<S> {
         let end = self.messages(input, &mut relay);
         let bytes = relay.finish(end);
         self.inbox.extend_from_slice(&input[end..]);
+        self.inbox_is_due |= !self.inbox.is_empty() && self.has_much_to_read();
         if let Some(lease) = &mut self.lease {
             if lease.body_left == 0 && lease.partial.is_empty() {
                 lease.push_own_answers(self.to_client.bytes());
@@ -80,6 +98,11 @@ impl<S: Stream> Session<S> {
         }
     }
 
+    /// The client reads its answers before it gets more of them.
+    fn has_much_to_read(&self) -> bool {
+        self.to_client.len() >= WAITING
+    }
+
     /// Returns how much of `input` is dealt with.
     fn messages(&mut self, input: &[u8], relay: &mut Relay<'_>) -> usize {
         let mut at = self.body_left.min(input.len());
@@ -88,6 +111,10 @@ impl<S: Stream> Session<S> {
             relay.leave_out(0, at);
         }
         while at < input.len() && self.course == Course::Open && !self.is_leaving {
+            // One question may have a long answer from the cache, and there may be thousands of them in `input`.
+            if self.has_much_to_read() {
+                break;
+            }
             if matches!(input[at], kind::PARSE | kind::BIND) && !self.skipping {
                 match self.answer_batch(&input[at..]) {
                     Batched::Answered(length) => {
@@ -100,9 +127,9 @@ impl<S: Stream> Session<S> {
                 }
             }
             let header = match Header::read(&input[at..]) {
-                Ok(Some(header)) => header,
+                Ok(Some(header)) if !is_too_long(header) => header,
                 Ok(None) => break,
-                Err(_) => {
+                Ok(Some(_)) | Err(_) => {
                     self.fatal(&PgError::protocol("invalid message length"));
                     break;
                 }
@@ -128,6 +155,7 @@ impl<S: Stream> Session<S> {
                 self.is_leaving = true;
                 return Step::Drop;
             }
+            kind::SYNC if !message.is_whole() => return Step::NotYet,
             kind::SYNC => return self.sync(),
             kind::QUERY if !self.skipping => return self.query(message, relay),
             kind::BIND

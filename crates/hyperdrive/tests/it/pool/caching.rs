@@ -63,6 +63,32 @@ fn a_repeated_read_is_answered_byte_for_byte_as_the_origin_did() {
     admin.query("DROP TABLE kept");
 }
 
+#[test]
+fn a_client_that_does_not_read_is_not_answered_ahead() {
+    let Some(server) = Postgres::shared() else { return };
+    let (pooler, _) = caching(&server, 2);
+    let sql = "SELECT repeat('x', 4000000)";
+    let mut client = pooler.connect();
+    let whole = client.query(sql);
+    let before = counters(&pooler).hit;
+    client.raw(&message(b'Q', &[sql.as_bytes(), b"\0"].concat()).repeat(100));
+    let mut answered = 0;
+    wait_until(|| counters(&pooler).hit > before);
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = counters(&pooler).hit - before;
+        if now == answered {
+            break;
+        }
+        answered = now;
+    }
+    assert!(answered < 20, "{answered} answers of 4 MB wait for somebody who does not read");
+    for _ in 0..100 {
+        assert!(client.read() == whole);
+    }
+    assert_eq!(counters(&pooler).hit - before, 100);
+}
+
 fn extended(wire: &mut Wire, name: &str, sql: Option<&str>, value: &str, described: bool) -> Reply {
     let mut messages = Vec::new();
     messages.extend(sql.map(|sql| parse(name, sql)));

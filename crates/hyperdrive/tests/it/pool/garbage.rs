@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::extended::{bind, execute, parse, sync};
+use crate::support::pooler::origin;
 use crate::support::{Pooler, Postgres, message};
 
 const CASES: u64 = 300;
@@ -72,4 +73,50 @@ fn whatever_clients_send_the_next_one_is_answered() {
     }
     pooler.settle();
     assert_eq!(pooler.count(|counters| &counters.protocol_mismatches), 0);
+}
+
+/// Nothing is waited for and nothing is reserved, whatever a length promises.
+#[test]
+fn a_length_that_cannot_be_ends_the_session_for_every_kind_of_message() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::new(&server, 1);
+    for (kinds, length) in [("BCDEFHPQScdfpX", 0x7fff_ffff), ("CDEHScfX", 10_001_u32), ("BCDEFHPQScdfX", 3)] {
+        for kind in kinds.bytes() {
+            for in_transaction in [false, true] {
+                let mut client = pooler.connect();
+                if in_transaction {
+                    client.query("BEGIN");
+                }
+                client.raw(&[&[kind][..], &length.to_be_bytes()].concat());
+                let reply = client.read();
+                let what = format!("{} of {length}", char::from(kind));
+                assert_eq!((reply.code(), reply.status), ("08P01", 'X'), "{what}");
+            }
+        }
+    }
+    assert_eq!(pooler.connect().column("SELECT 'mine'"), ["mine"]);
+}
+
+/// A statement may be long, but not for longer than a statement may take.
+#[test]
+fn a_message_that_never_ends_is_held_to_the_limit_of_a_statement() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::with(&origin(&server, "postgres", ""), |wishes| {
+        wishes.pool.max_connections = 1;
+        wishes.pool.statement_timeout = Some(Duration::from_millis(100));
+    });
+    for start in [
+        &b"Q\x3f\xff\xff\xffSELECT "[..],
+        b"P\x3f\xff\xff\xff\0SELECT ",
+        b"F\x3f\xff\xff\xff\0\0",
+        b"B\x3f\xff\xff\xff\0\0\0\0",
+    ] {
+        let mut client = pooler.connect();
+        client.send(b'P', b"\0SELECT 1\0\0\0");
+        client.raw(start);
+        let kinds: String =
+            std::iter::from_fn(|| client.read_one()).map(|(kind, _)| char::from(kind)).collect();
+        assert!(kinds.ends_with('E'), "{kinds}");
+        assert_eq!(pooler.connect().column("SELECT 'mine'"), ["mine"]);
+    }
 }
