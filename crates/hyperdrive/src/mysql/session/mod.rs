@@ -22,7 +22,7 @@ use super::error::MySqlError;
 use super::greeting::ok;
 use super::inspect::Inspected;
 use super::login::Admitted;
-use super::packet::{HEADER, answer_number, payload};
+use super::packet::{HEADER, answer_number, payload, push};
 use super::server::MySql;
 use super::settings::Settings;
 use super::statements::Statement;
@@ -65,6 +65,8 @@ pub(super) struct Session<S> {
     insert_id: u64,
     /// The number of the first packet of the answer to the command at hand.
     reply: u8,
+    /// To the command at hand nothing is answered.
+    unanswered: bool,
     statements: HashMap<u32, Statement>,
     next_statement: u32,
     /// Zero when there is none, or the last prepare failed.
@@ -111,6 +113,7 @@ impl<S: Stream> Session<S> {
             autocommit: true,
             insert_id: 0,
             reply: 1,
+            unanswered: false,
             statements: HashMap::new(),
             next_statement: 1,
             last_prepared: 0,
@@ -127,12 +130,13 @@ impl<S: Stream> Session<S> {
                 break end;
             }
         };
+        // Before the client is told: it may be one that does not read.
+        self.leave().await;
         if let End::Told(sequence, error) = end {
             // If it cannot be told it has gone.
             let _ = self.client.send(sequence, &error.payload()).await;
         }
         self.client.close().await;
-        self.leave().await;
     }
 
     /// Waits for the next command.
@@ -186,6 +190,7 @@ impl<S: Stream> Session<S> {
         let Some(&code) = packets.get(HEADER) else {
             return self.fail(&MySqlError::malformed()).await;
         };
+        self.unanswered = matches!(code, command::STMT_SEND_LONG_DATA | command::STMT_CLOSE);
         match code {
             command::QUIT => Err(End::Gone),
             command::QUERY => self.query(packets).await,
@@ -267,10 +272,21 @@ impl<S: Stream> Session<S> {
         if let Some(lease) = &self.lease {
             flags |= lease.status & (status::IN_TRANSACTION | status::IN_READ_ONLY_TRANSACTION);
         }
-        self.client.send(self.reply, &ok(flags)).await.map_err(|_| End::Gone)
+        self.say(&ok(flags)).await
     }
 
     async fn fail(&mut self, error: &MySqlError) -> Step {
-        self.client.send(self.reply, &error.payload()).await.map_err(|_| End::Gone)
+        if self.unanswered {
+            return Err(End::Told(self.reply, error.clone()));
+        }
+        self.say(&error.payload()).await
+    }
+
+    /// A packet of ours. While a connection is held there is a limit to how long a client may take to read it.
+    async fn say(&mut self, payload: &[u8]) -> Step {
+        let mut out = Vec::with_capacity(payload.len() + HEADER);
+        push(&mut out, self.reply, payload);
+        let taken = self.write(&out).await && self.flush().await;
+        if taken { Ok(()) } else { Err(End::Gone) }
     }
 }

@@ -179,7 +179,8 @@ impl<S: Stream> Session<S> {
         Ok(None)
     }
 
-    /// Values sent ahead of an execution. Nothing is answered; what goes wrong shows when it is executed.
+    /// Values sent ahead of an execution. Nothing is answered. What goes wrong ends the session: an error would be
+    /// taken for the next command's, and the statement must not be executed without the values.
     pub(super) async fn send_long_data(&mut self, packets: &Bytes) -> Step {
         let number = self.number_in(packets);
         let Some(statement) = self.statements.get_mut(&number) else { return Ok(()) };
@@ -194,7 +195,7 @@ impl<S: Stream> Session<S> {
         let mut whole = payload(packets).into_owned();
         whole[1..5].copy_from_slice(&theirs.to_le_bytes());
         if in_time(&self.pool, &mut self.client, lease.send_packet(0, &whole)).await.is_err() {
-            self.abandon().await;
+            return Err(End::Told(self.reply, MySqlError::lost()));
         }
         Ok(())
     }

@@ -199,17 +199,17 @@ impl<S: Stream> Session<S> {
         (verdict == Verdict::StatementTimeout).then_some(Event::Timeout)
     }
 
-    /// True when the client has all of it. A client that does not read for as long as a statement may take is gone.
-    async fn write(&mut self, bytes: &[u8]) -> bool {
+    /// True when the client has all of it. A client that does not read for as long as a statement may take, or a
+    /// transaction may be silent, is gone.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> bool {
         let mut written = 0;
         poll_fn(|cx| {
             while written < bytes.len() {
                 match self.client.poll_write(cx, &bytes[written..]) {
                     Poll::Ready(Ok(count)) if count > 0 => written += count,
                     Poll::Ready(_) => return Poll::Ready(false),
-                    Poll::Pending => {
-                        return self.poll_interruption(cx).map_or(Poll::Pending, |_| Poll::Ready(false));
-                    }
+                    Poll::Pending if self.poll_impatience(cx) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
             Poll::Ready(true)
@@ -217,12 +217,19 @@ impl<S: Stream> Session<S> {
         .await
     }
 
-    async fn flush(&mut self) -> bool {
+    pub(super) async fn flush(&mut self) -> bool {
         poll_fn(|cx| match self.client.poll_flush(cx) {
             Poll::Ready(result) => Poll::Ready(result.is_ok()),
-            Poll::Pending => self.poll_interruption(cx).map_or(Poll::Pending, |_| Poll::Ready(false)),
+            Poll::Pending if self.poll_impatience(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
         })
         .await
+    }
+
+    /// Whether a client that does not read is not waited for any longer.
+    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> bool {
+        let limited = self.lease.as_ref().and_then(|lease| lease.activity().poll_verdict(cx));
+        self.handle.poll_end(cx) || limited.is_some()
     }
 
     async fn gone(&mut self) -> Result<Outcome, End> {

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -146,6 +147,43 @@ fn who_cannot_get_a_connection_is_told_and_may_try_again() {
     assert!(text.starts_with("Failed to acquire a connection from the pool."), "{text}");
     holder.ok("COMMIT");
     assert_eq!(waiter.value("SELECT 1"), "1");
+}
+
+#[test]
+fn values_that_cannot_be_sent_ahead_end_the_session_and_shift_no_answer() {
+    let Some(database) = MariaDb::shared() else { return };
+    let mut wish = Wish::to(&database).connections(1);
+    wish.pool.acquire_timeout = Duration::from_millis(200);
+    let pooled = wish.start();
+    let (mut holder, mut sender) = (pooled.connect(), pooled.connect());
+    let (number, _) = sender.prepare("SELECT ?").unwrap();
+    holder.ok("BEGIN");
+    holder.ok("SELECT COUNT(*) FROM mysql.db");
+    sender.send(0, &[&[0x18], &number.to_le_bytes()[..], b"\0\0value"].concat());
+    let (packet, sequence) = sender.packet();
+    assert_eq!((packet[0], sequence), (0xff, 1));
+    assert_eq!(u16::from_le_bytes([packet[1], packet[2]]), 1040);
+    assert_eq!(sender.try_packet(), None, "what is answered next would be another's");
+}
+
+#[test]
+fn who_does_not_read_holds_no_connection_for_ever() {
+    let Some(database) = MariaDb::shared() else { return };
+    let mut wish = Wish::to(&database).connections(1);
+    wish.pool.idle_transaction_timeout = Some(Duration::from_millis(500));
+    let pooled = wish.start();
+    let mut client = pooled.connect();
+    client.ok("BEGIN");
+    client.ok("SELECT COUNT(*) FROM mysql.db");
+    // Answers of ours, for as long as they fit; then nothing is read from it either.
+    client.stream.set_nonblocking(true).unwrap();
+    let many = b"\x0e\0\0\0\x03LOCK TABLES t".repeat(4000);
+    let pool = pooled.server.pools().next().unwrap();
+    eventually("it is let go", || {
+        let _ = client.stream.write(&many);
+        pool.status().active == 0
+    });
+    assert_eq!(pooled.connect().value("SELECT @@in_transaction"), "0");
 }
 
 #[test]
