@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::answer::{Answer, Outcome, Piece, Shape};
 use super::connect::ConnectError;
-use super::packet::{Framed, answer_number, framed, payload, push};
+use super::packet::{Framed, HEADER, answer_number, framed, payload, push};
 use super::settings::Settings;
 use super::statements::Prepared;
 use super::wire::{Fields, command, status};
@@ -20,6 +20,9 @@ use crate::net::Socket;
 const CHUNK: usize = 16 * 1024;
 /// Packets of a login and rows of our own queries are not longer.
 const LONGEST_OWN: usize = 16 << 20;
+/// The rows of a query of ours may have so many bytes, over all, and so many columns.
+const LONGEST_ANSWER: usize = 64 << 20;
+const COLUMNS: u64 = 100;
 
 /// A connection to the origin.
 #[derive(Debug)]
@@ -145,13 +148,18 @@ impl Backend {
         if let Some(error) = super::MySqlError::parse(&first) {
             return Err(ConnectError::Origin(error));
         }
-        let columns = Fields(&first).number().ok_or(ConnectError::Protocol("no columns"))?;
+        let columns = Fields(&first).number().filter(|columns| *columns <= COLUMNS);
+        let columns = columns.ok_or(ConnectError::Protocol("no columns"))?;
         for _ in 0..=columns {
             self.packet().await?;
         }
         let mut rows = Vec::new();
+        let mut left = LONGEST_ANSWER;
         loop {
             let (row, _) = self.packet().await?;
+            left = left
+                .checked_sub(HEADER + row.len())
+                .ok_or(ConnectError::Protocol("more than 64 MB in answer to a query of ours"))?;
             if row.first() == Some(&0xfe) && row.len() < 9 {
                 return Ok(rows);
             }

@@ -16,7 +16,7 @@ use super::cancel::{BackendKey, Destination};
 use super::error::{OriginMessage, PgError};
 use super::kind::Kind;
 use super::message::{self, from_client, from_origin, push, push_text};
-use super::params::{ParamTable, Params};
+use super::params::{MOST, ParamTable, Params};
 use super::reader::{ReadError, Reader};
 use crate::Origin;
 use crate::net::{DialError, Socket, TlsClient, TlsError, TlsMode, dial};
@@ -169,6 +169,9 @@ impl PgConnect {
                     let (name, rest) =
                         message::text(body).ok_or(ConnectError::Protocol("ParameterStatus"))?;
                     let (value, _) = message::text(rest).ok_or(ConnectError::Protocol("ParameterStatus"))?;
+                    if params.len() == MOST {
+                        return Err(ConnectError::Protocol("more settings than there are"));
+                    }
                     params.push((name.into(), value.into()));
                 }
                 from_origin::BACKEND_KEY_DATA => {

@@ -292,7 +292,8 @@ impl Backend {
         let malformed = Surprise("a ParameterStatus that has no name and value");
         let (name, rest) = text(body).ok_or(malformed)?;
         let (value, _) = text(rest).ok_or(malformed)?;
-        self.params = self.table.with(&self.params, name, value);
+        self.params =
+            self.table.with(&self.params, name, value).ok_or(Surprise("more settings than there are"))?;
         Ok(())
     }
 

@@ -207,7 +207,7 @@ async fn settings(server: &Postgres, asked: Settings, mode: Mode) -> Result<(Arc
         if let Some(name) = tracked(name)
             && (name == b"application_name" || (known.is_none() && kind.settings.has(name)))
         {
-            params = table.with(&params, name, value);
+            params = table.with(&params, name, value).unwrap_or(params);
         }
     }
     Ok((params, kind))

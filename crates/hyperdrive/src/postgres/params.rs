@@ -23,6 +23,9 @@ pub(super) fn tracked(name: &[u8]) -> Option<&'static [u8]> {
 /// A name and a value.
 pub(super) type Entry = (Box<[u8]>, Box<[u8]>);
 
+/// Settings in a set. PostgreSQL reports fifteen.
+pub(super) const MOST: usize = 1000;
+
 /// An immutable set of settings. Equal sets are the same allocation, so that ten thousand clients of one kind hold
 /// one set, and comparing a client's with a connection's is comparing two addresses.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -141,12 +144,14 @@ impl ParamTable {
         self.reported.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// `set` with one value changed.
-    pub(super) fn with(&self, set: &Arc<Params>, name: &[u8], value: &[u8]) -> Arc<Params> {
-        if set.get(name) == Some(value) {
-            return Arc::clone(set);
+    /// `set` with one value changed. `None` if that is one too many.
+    pub(super) fn with(&self, set: &Arc<Params>, name: &[u8], value: &[u8]) -> Option<Arc<Params>> {
+        match set.get(name) {
+            Some(old) if old == value => return Some(Arc::clone(set)),
+            None if set.0.len() >= MOST => return None,
+            _ => {}
         }
-        self.intern(set.0.iter().cloned().chain([(name.into(), value.into())]))
+        Some(self.intern(set.0.iter().cloned().chain([(name.into(), value.into())])))
     }
 }
 
@@ -189,9 +194,9 @@ mod tests {
         let one = table.intern([entry("TimeZone", "UTC"), entry("a", "1")]);
         let two = table.intern([entry("a", "0"), entry("TimeZone", "UTC"), entry("a", "1")]);
         assert!(Arc::ptr_eq(&one, &two));
-        let three = table.with(&one, b"TimeZone", b"CET");
+        let three = table.with(&one, b"TimeZone", b"CET").unwrap();
         assert!(!Arc::ptr_eq(&one, &three));
-        assert!(Arc::ptr_eq(&one, &table.with(&three, b"TimeZone", b"UTC")));
+        assert!(Arc::ptr_eq(&one, &table.with(&three, b"TimeZone", b"UTC").unwrap()));
         assert_eq!(three.differences(&one).collect::<Vec<_>>(), [(&b"TimeZone"[..], &b"CET"[..])]);
         assert_eq!(tracked(b"timezone"), Some(&b"TimeZone"[..]));
     }

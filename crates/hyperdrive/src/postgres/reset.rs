@@ -10,13 +10,15 @@ use super::backend::Backend;
 use super::config::Reset;
 use super::connect::{ConnectError, PgConnect};
 use super::error::OriginMessage;
-use super::message::{from_origin, push_query, text};
+use super::message::{HEADER, from_origin, push_query, text};
 use super::reader::Reader;
 use super::sql::Effects;
 use crate::pool::Lease;
 
 /// A connection that takes longer is closed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The answer to a query of ours may have so many bytes, over all.
+const LONGEST_ANSWER: usize = 64 << 20;
 
 /// Gives back a connection that is at rest, at once or when it is clean.
 pub(super) fn give_back(mut lease: Lease<PgConnect>, policy: Reset) {
@@ -71,13 +73,19 @@ pub(super) async fn rows(backend: &mut Backend, sql: &[u8]) -> Result<Vec<Row>, 
     let mut reader = Reader::new();
     let mut failure = None;
     let mut rows = Vec::new();
+    let mut left = LONGEST_ANSWER;
     loop {
         let (kind, body) = reader.message(&mut backend.socket).await?;
+        left = left
+            .checked_sub(HEADER + body.len())
+            .ok_or(ConnectError::Protocol("more than 64 MB in answer to a query of ours"))?;
         match kind {
             from_origin::PARAMETER_STATUS => {
                 let value = text(body).and_then(|(name, rest)| Some((name, text(rest)?.0)));
                 let (name, value) = value.ok_or(ConnectError::Protocol("ParameterStatus"))?;
-                backend.params = Arc::clone(&backend.table).with(&backend.params, name, value);
+                backend.params = Arc::clone(&backend.table)
+                    .with(&backend.params, name, value)
+                    .ok_or(ConnectError::Protocol("more settings than there are"))?;
             }
             from_origin::DATA_ROW => rows.push(row(body).ok_or(ConnectError::Protocol("DataRow"))?),
             from_origin::ROW_DESCRIPTION

@@ -7,6 +7,7 @@ mod copy;
 mod extended;
 mod failures;
 mod garbage;
+mod hostile;
 mod isolation;
 mod limits;
 mod login;
