@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use selvedge_databases::{command, find_or_say, output};
+
 use super::extended::{bind, execute, go, parse, sync};
 use crate::support::pooler::origin;
 use crate::support::{Pooler, Postgres, Reply, Wire};
@@ -128,25 +130,18 @@ fn a_console_is_only_for_who_may_have_one() {
 #[test]
 fn psql_reads_it() {
     let Some(server) = Postgres::shared() else { return };
-    let Some(psql) = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .map(|directory| directory.join("psql"))
-        .find(|path| path.exists())
-    else {
-        return crate::support::skipped("postgresql-client");
-    };
+    let Some(psql) = find_or_say("psql", "postgresql-client") else { return };
     let pooler = Pooler::new(&server, 1);
     let said = run(psql, pooler.port, "SHOW POOLS");
     assert!(said.starts_with("database,user,cl_active,cl_waiting,sv_active,"), "{said}");
     assert!(said.ends_with("mine,someone,0,0,0,0,0,0,0,0,0,transaction\n"), "{said}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "the client that people use is not workerd's business")]
-fn run(psql: PathBuf, port: u16, command: &str) -> String {
-    let output = std::process::Command::new(psql)
-        .args(["-X", "--csv", "-h", "127.0.0.1", "-U", "someone", "-d", "pgbouncer", "-c", command, "-p"])
-        .arg(port.to_string())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+fn run(psql: PathBuf, port: u16, sql: &str) -> String {
+    let output = output(
+        command(psql, None)
+            .args(["-X", "--csv", "-h", "127.0.0.1", "-U", "someone", "-d", "pgbouncer", "-c", sql, "-p"])
+            .arg(port.to_string()),
+    );
+    String::from_utf8(output.unwrap().stdout).unwrap()
 }

@@ -49,7 +49,7 @@ impl Process {
         #[expect(clippy::disallowed_methods, reason = "it is this test's own program")]
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--ignored", "--exact", "pool::chaos::process::the_pooler_itself", "--nocapture"])
+            .args(["--exact", "pool::chaos::process::the_pooler_itself", "--nocapture"])
             .env(ORIGIN, origin)
             .env(LEAK, leak.to_string())
             .stdin(Stdio::piped())
@@ -99,8 +99,8 @@ impl Drop for Process {
     }
 }
 
+/// A part of other tests, in a process that they start. By itself it does nothing.
 #[test]
-#[ignore = "a part of other tests, in a process that they start"]
 fn the_pooler_itself() {
     let Ok(origin) = std::env::var(ORIGIN) else { return };
     let leak: usize = std::env::var(LEAK).unwrap().parse().unwrap();
