@@ -204,6 +204,11 @@ impl Clients {
         self.by_number.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    #[cfg(test)]
+    pub(super) fn any(&self) -> Option<Weak<ClientHandle>> {
+        self.by_number.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned()
+    }
+
     /// Carries out a client's cancel request, if it knows the secret. Nobody is told whether it did.
     pub(super) fn cancel(&self, number: u32, secret: &[u8]) -> bool {
         let client = self.by_number.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();

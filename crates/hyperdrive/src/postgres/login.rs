@@ -119,8 +119,8 @@ impl Drop for Place<'_> {
 
 async fn let_in<S: Stream>(server: Arc<Postgres>, mut client: S, startup: Startup) {
     // Boxed: the session that follows outlives it.
-    let admitted = match Box::pin(admit(&server, &mut client, startup)).await {
-        Ok(Entrance::Session(admitted)) => admitted,
+    let (admitted, place) = match Box::pin(admit(&server, &mut client, startup)).await {
+        Ok(Entrance::Session(admitted, place)) => (admitted, place),
         Ok(Entrance::Console(reader)) => {
             return Box::pin(console::serve(&server, &mut client, reader)).await;
         }
@@ -128,23 +128,22 @@ async fn let_in<S: Stream>(server: Arc<Postgres>, mut client: S, startup: Startu
         Err(Refusal::Told(failure)) => return refuse(&server, &mut client, &failure).await,
     };
     Counters::one(&server.pool.counters().clients_accepted);
-    let place = Place(&server, Arc::clone(&admitted.handle));
     Session::new(client, Arc::clone(&server), admitted).run().await;
     drop(place);
 }
 
 /// Where a client was let in.
-enum Entrance {
-    Session(Admitted),
+enum Entrance<'a> {
+    Session(Admitted, Place<'a>),
     /// With what it has sent already.
     Console(Reader),
 }
 
-async fn admit<S: Stream>(
-    server: &Arc<Postgres>,
+async fn admit<'a, S: Stream>(
+    server: &'a Arc<Postgres>,
     client: &mut S,
     startup: Startup,
-) -> Result<Entrance, Refusal> {
+) -> Result<Entrance<'a>, Refusal> {
     let config = server.config();
     let mut reader = Reader::new();
     let door = server.door();
@@ -181,9 +180,8 @@ async fn admit<S: Stream>(
     push_ready(&mut greeting, b'I');
     client.write_all(&greeting).await.map_err(|_| Refusal::Gone)?;
     client.flush().await.map_err(|_| Refusal::Gone)?;
-    std::mem::forget(place);
     let inbox = reader.into_rest();
-    Ok(Entrance::Session(Admitted { handle, mode: config.mode, params, kind, inbox }))
+    Ok(Entrance::Session(Admitted { handle, mode: config.mode, params, kind, inbox }, place))
 }
 
 /// The settings the client will see, and the kind of connection it asks for.
@@ -341,4 +339,41 @@ async fn send<S: Stream>(client: &mut S, bytes: &[u8]) -> Result<(), Refusal> {
 /// Compares without telling by its time where the difference is.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use selvedge_base::SystemClock;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::config::{Credential, PostgresConfig};
+    use super::*;
+    use crate::Origin;
+    use crate::pool::PoolConfig;
+
+    /// What is kept of a client would keep its whole task.
+    #[tokio::test]
+    async fn nothing_is_kept_of_a_client_that_has_gone() {
+        let origin = Origin::parse("postgres://u:p@localhost/d?host=/nonexistent").unwrap();
+        let credential = Credential {
+            user: "u".to_owned(),
+            password: String::new(),
+            database: "d".to_owned(),
+            auth: ClientAuth::Trust,
+        };
+        let config = PostgresConfig::default();
+        let server =
+            Postgres::new(origin, credential, config, PoolConfig::default(), None, SystemClock::shared());
+        let server = server.unwrap();
+        server.params.set_reported(&server.params.plain, &server.params.intern([]));
+        let (mut client, theirs) = tokio::io::duplex(4096);
+        let serving = tokio::spawn(serve(Arc::clone(&server), theirs));
+        client.write_all(b"\0\0\0\x1b\0\x03\0\0user\0u\0database\0d\0\0").await.unwrap();
+        while client.read_u8().await.unwrap() != b'Z' {}
+        let handle = server.clients.any().unwrap();
+        assert!(handle.strong_count() > 0);
+        drop(client);
+        serving.await.unwrap();
+        assert_eq!((handle.strong_count(), server.clients.count()), (0, 0));
+    }
 }
