@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 
+use crate::net::notice_when_gone;
+
 /// What a client speaks through: a TCP or unix socket, or anything that behaves like one.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -51,6 +53,8 @@ pub async fn listen<T: Serve>(listener: Listener, service: Arc<T>, limit: usize)
             Listener::Tcp(tcp) => tcp.accept().await.map(|(client, _)| {
                 // A whole answer is written at once: waiting to fill a packet would only delay it.
                 let _ = client.set_nodelay(true);
+                // A client whose machine has gone would hold its place, and in session mode a connection, for ever.
+                let _ = notice_when_gone(&client);
                 admit(&service, &places, limit, client);
             }),
             Listener::Unix(unix) => unix.accept().await.map(|(client, _)| {
@@ -114,6 +118,23 @@ mod tests {
         while !answers(&mut TcpStream::connect(address).await.unwrap()).await {
             tokio::task::yield_now().await;
         }
+        listening.abort();
+    }
+
+    /// The kernel asks clients that say nothing for a sign of life.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_client_that_vanishes_would_be_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let listening = tokio::spawn(listen(listener.into(), Arc::new(Echo), 1));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut client).await);
+        let ends = format!(":{:04X} 0100007F:{:04X}", address.port(), client.local_addr().unwrap().port());
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let socket = sockets.lines().find(|line| line.contains(&ends)).unwrap();
+        // Its timer: 02 is keepalive's.
+        assert!(socket.split_whitespace().nth(5).unwrap().starts_with("02:"), "{socket}");
         listening.abort();
     }
 

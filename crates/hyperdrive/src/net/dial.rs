@@ -6,8 +6,8 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::Socket;
 
-/// After how long a silent origin is asked for a sign of life, how often then, and how many times: an origin that
-/// vanished is noticed after a minute.
+/// After how long a silent peer is asked for a sign of life, how often then, and how many times: one that vanished
+/// without a word is noticed after a minute.
 const QUIET: Duration = Duration::from_secs(30);
 const BETWEEN_PROBES: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
@@ -38,6 +38,12 @@ impl DialError {
     }
 }
 
+/// A peer that vanished is noticed although nothing is sent to it.
+pub(crate) fn notice_when_gone(stream: &TcpStream) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(BETWEEN_PROBES).with_retries(PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
 /// Connects to `host`:`port`, or to the unix socket `host` if that is an absolute path.
 pub async fn dial(host: &str, port: u16) -> Result<Socket, DialError> {
     if host.starts_with('/') {
@@ -48,9 +54,7 @@ pub async fn dial(host: &str, port: u16) -> Result<Socket, DialError> {
         let stream = TcpStream::connect((host, port)).await?;
         // Small packets in both directions: waiting to fill one would double every query's time.
         stream.set_nodelay(true)?;
-        let keepalive =
-            TcpKeepalive::new().with_time(QUIET).with_interval(BETWEEN_PROBES).with_retries(PROBES);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        notice_when_gone(&stream)?;
         Ok(Socket::Tcp(stream))
     };
     connecting.await.map_err(|source| DialError { address: format!("{host}:{port}"), source })

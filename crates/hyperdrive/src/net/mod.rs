@@ -6,6 +6,7 @@ mod socket;
 mod tls;
 mod verify;
 
+pub(crate) use dial::notice_when_gone;
 pub use dial::{DialError, dial};
 pub use socket::Socket;
 pub use tls::{TlsClient, TlsError, TlsMode, TlsServer, TlsSettings};

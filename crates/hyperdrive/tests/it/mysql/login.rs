@@ -92,6 +92,14 @@ fn a_client_that_says_nothing_is_let_go() {
     let mut answer = Vec::new();
     silent.read_to_end(&mut answer).unwrap();
     assert!(!answer.is_empty(), "it was greeted");
+    // Nor is one that says something all the time.
+    let mut slow = TcpStream::connect(("127.0.0.1", pooled.port)).unwrap();
+    let packet = [b"\x10\x27\0\x01".as_slice(), &[0; 10_000]].concat();
+    let sent = packet.chunks(1).take_while(|byte| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        slow.write_all(byte).is_ok()
+    });
+    assert!(sent.count() < packet.len(), "it was waited for");
 }
 
 #[test]

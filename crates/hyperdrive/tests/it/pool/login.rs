@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::time::Duration;
 
 use selvedge_hyperdrive::postgres::ClientAuth;
@@ -155,6 +156,22 @@ fn a_client_that_says_nothing_is_not_waited_for() {
     let mut unauthenticated = Wire::open(pooler.port);
     unauthenticated.raw(b"\0\0\0\x24\0\x03\0\0user\0someone\0database\0mine\0\0");
     assert!(unauthenticated.rest().starts_with(b"R"));
+}
+
+#[test]
+fn a_client_that_logs_in_byte_by_byte_is_not_waited_for_either() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::with(&origin(&server, "postgres", ""), |wishes| {
+        wishes.config.login_timeout = Duration::from_millis(200);
+    });
+    let mut slow = std::net::TcpStream::connect(("127.0.0.1", pooler.port)).unwrap();
+    // A packet of ten thousand bytes, which would take minutes.
+    let packet = [b"\0\0\x27\x10\0\x03\0\0".as_slice(), &[b'x'; 9_992]].concat();
+    let sent = packet.chunks(1).take_while(|byte| {
+        std::thread::sleep(Duration::from_millis(20));
+        slow.write_all(byte).is_ok()
+    });
+    assert!(sent.count() < packet.len(), "it was waited for");
 }
 
 #[test]
