@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::inner::{Inner, Slot};
+use super::inner::{Inner, Slot, State};
 use super::metrics::Counters;
 use super::{AcquireError, Activity, Connect, Fit};
 
@@ -27,17 +27,21 @@ pub(super) struct Attempt<C: Connect> {
 
 impl<C: Connect> Drop for Attempt<C> {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        state.attempts.retain(|(number, _)| *number != self.number);
-        if self.retrying {
-            state.retrying = false;
-        }
+        let pool = Arc::clone(&self.pool);
+        self.end(&mut pool.lock());
     }
 }
 
 impl<C: Connect> Attempt<C> {
     pub(super) fn new(pool: Arc<Inner<C>>, number: u64, kind: C::Kind) -> Self {
         Self { pool, number, kind, retrying: false }
+    }
+
+    fn end(&mut self, state: &mut State<C>) {
+        state.attempts.retain(|(number, _)| *number != self.number);
+        if std::mem::take(&mut self.retrying) {
+            state.retrying = false;
+        }
     }
 
     /// Opens one connection, trying for as long as somebody waits for it.
@@ -56,7 +60,11 @@ impl<C: Connect> Attempt<C> {
                 Ok(connection) => return self.succeeded(connection, generation),
                 Err(error) => {
                     if !self.failed(error) {
-                        return;
+                        let pool = Arc::clone(&self.pool);
+                        drop(self);
+                        // Its place is free for others.
+                        let mut state = pool.lock();
+                        return pool.settle(&mut state);
                     }
                 }
             }
@@ -65,12 +73,12 @@ impl<C: Connect> Attempt<C> {
         }
     }
 
-    fn succeeded(self, connection: C::Connection, generation: u64) {
+    fn succeeded(mut self, connection: C::Connection, generation: u64) {
         let (pool, kind) = (Arc::clone(&self.pool), self.kind.clone());
-        drop(self);
         Counters::one(&pool.counters.connections_opened);
         let activity = Arc::new(Activity::new(pool.epoch));
         let mut state = pool.lock();
+        self.end(&mut state);
         state.failure = None;
         state.refused_until = None;
         state.activities.push(Arc::downgrade(&activity));
@@ -114,6 +122,8 @@ impl<C: Connect> Attempt<C> {
             if again {
                 state.retrying = true;
                 self.retrying = true;
+                // Who can use what lies idle need not wait for it.
+                pool.settle(&mut state);
             }
             return again;
         }

@@ -93,9 +93,9 @@ impl<C: Connect> Inner<C> {
     /// Gives those who wait, in their order, what lies idle and fits, and opens as many connections as are missing,
     /// within the limits. To be called whenever one of these has changed.
     ///
-    /// Who waits gets a connection of its own kind while there is room for one more. Without room it gets another's
-    /// that it can use, and if it can use none, the one that lay idle longest is closed for its sake. Nobody is
-    /// overtaken but by those who want what is of no use to him.
+    /// Who waits gets a connection of its own kind while there is room for one more. Without room, or while the origin
+    /// fails, it gets another's that it can use; if it can use none, the one that lay idle longest is closed for its
+    /// sake. Nobody is overtaken but by those who want what is of no use to him.
     pub(super) fn settle(self: &Arc<Self>, state: &mut State<C>) {
         if state.draining {
             return;
@@ -108,6 +108,12 @@ impl<C: Connect> Inner<C> {
             next = number + 1;
             let kind = waiter.kind.clone();
             if let Some(slot) = self.pop_idle(state, &kind, Fit::Exact) {
+                self.hand_over(state, number, slot);
+                continue;
+            }
+            if state.failure.is_some()
+                && let Some(slot) = self.pop_idle(state, &kind, Fit::Usable)
+            {
                 self.hand_over(state, number, slot);
                 continue;
             }
@@ -126,9 +132,7 @@ impl<C: Connect> Inner<C> {
                 self.attempt(state, kind);
                 continue;
             }
-            if (!room || state.failure.is_some())
-                && let Some(slot) = self.pop_idle(state, &kind, Fit::Usable)
-            {
+            if !room && let Some(slot) = self.pop_idle(state, &kind, Fit::Usable) {
                 self.hand_over(state, number, slot);
                 continue;
             }

@@ -23,6 +23,9 @@ pub enum Reset {
     /// `DISCARD ALL` after every transaction: for applications whose functions change their session. Costs a round
     /// trip, and the prepared statements.
     Always,
+    /// It is closed. Every client in session mode, and every transaction in transaction mode, has one that nobody has used
+    /// before, and waits for it to be opened.
+    Close,
 }
 
 /// How clients are served.

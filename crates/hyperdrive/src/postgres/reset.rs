@@ -25,7 +25,7 @@ pub(super) fn give_back(mut lease: Lease<PgConnect>, policy: Reset) {
     if policy == Reset::Always {
         lease.dirty |= Effects::SESSION;
     }
-    if lease.dirty.contains(Effects::CONNECTION) {
+    if policy == Reset::Close || lease.dirty.contains(Effects::CONNECTION) {
         return lease.retire();
     }
     if lease.dirty == Effects::NONE && !lease.key.is_being_cancelled() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use selvedge_hyperdrive::postgres::Reset;
 use selvedge_hyperdrive::{Login, Origin, PoolerSettings};
 use serde::Deserialize;
 
@@ -65,6 +66,11 @@ struct Given {
     #[arg(long, value_name = "MODE", value_parser = ["transaction", "session"])]
     mode: Option<String>,
 
+    /// What becomes of a connection between two clients (PostgreSQL): when-needed resets it as far as statements show that it has to
+    /// be, always with DISCARD ALL, and close opens a new one instead [default: when-needed]
+    #[arg(long, value_name = "HOW", value_parser = ["when-needed", "always", "close"])]
+    reset: Option<String>,
+
     /// Connections to the database at most [default: 60]
     #[arg(long, value_name = "N")]
     max_connections: Option<usize>,
@@ -110,6 +116,15 @@ impl HyperdriveArguments {
         let mut settings = PoolerSettings::default();
         if given.mode.as_ref().or(file.mode.as_ref()).is_some_and(|mode| mode == "session") {
             settings.set_session_mode();
+        }
+        match given.reset.as_deref().or(file.reset.as_deref()) {
+            None | Some("when-needed") => {}
+            Some("always") => settings.postgres.reset = Reset::Always,
+            Some("close") => settings.postgres.reset = Reset::Close,
+            Some(other) => {
+                let told = format!("reset is {other:?}: use \"when-needed\", \"always\" or \"close\"");
+                return Err(Misuse(told).into());
+            }
         }
         if let Some(most) = given.max_connections.or(file.max_connections) {
             settings.pool.max_connections = most.max(1);
@@ -161,11 +176,12 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
             file.path(),
-            "url = \"postgres://u:p%40@h/d\"\nmax_connections = 9\nmode = \"session\"\nmax_age = 0\n",
+            "url = \"postgres://u:p%40@h/d\"\nmax_connections = 9\nmode = \"session\"\nreset = \"close\"\nmax_age = 0\n",
         )
         .unwrap();
         let options = arguments(file.path(), None).read().unwrap();
         assert_eq!(options.settings.pool.max_connections, 7);
+        assert_eq!(options.settings.postgres.reset, Reset::Close);
         assert!(!options.settings.cache.enabled);
         let Login::Given { user, password } = options.login else { panic!("a login is given") };
         assert_eq!((user.as_str(), password.as_str()), ("u", "p@"));
@@ -177,5 +193,8 @@ mod tests {
         std::fs::write(file.path(), "url = \"postgres://u:p@h/d\"\nmax_conections = 9\n").unwrap();
         let error = arguments(file.path(), None).read().err().unwrap().to_string();
         assert!(error.contains("line 2") && error.contains("max_conections"), "{error}");
+        std::fs::write(file.path(), "url = \"postgres://u:p@h/d\"\nreset = \"never\"\n").unwrap();
+        let error = arguments(file.path(), None).read().err().unwrap().to_string();
+        assert!(error.contains("\"never\"") && error.contains("\"always\""), "{error}");
     }
 }

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use tokio::time::{pause, sleep};
+use tokio::time::{Instant, pause, sleep};
 
 use super::super::{AcquireError, Connect, Counters, Fit, Pool, PoolConfig};
 
-/// A letter is a kind. A capital one wants nothing else, `!` cannot be had, and a connection of the kind `-` is of use
+/// A letter is a kind. A capital one wants nothing else, `!` cannot be had, `?` not now, and a connection of the kind `-` is of use
 /// to everybody who is not particular.
 struct Letters;
 
@@ -23,22 +23,26 @@ impl Connect for Letters {
     fn fit(of: &char, wanted: &char) -> Fit {
         match (of, wanted) {
             _ if of.eq_ignore_ascii_case(wanted) => Fit::Exact,
-            ('-', wanted) if wanted.is_ascii_lowercase() => Fit::Usable,
+            ('-', '?' | 'a'..='z') => Fit::Usable,
             _ => Fit::No,
         }
     }
 
     async fn connect(&self, kind: &char) -> Result<Letter, &'static str> {
         sleep(Duration::from_millis(1)).await;
-        if *kind == '!' { Err("no such kind") } else { Ok(Letter(*kind)) }
+        match kind {
+            '!' => Err("no such kind"),
+            '?' => Err("not now"),
+            kind => Ok(Letter(*kind)),
+        }
     }
 
     fn timed_out(&self) -> &'static str {
         "too slow"
     }
 
-    fn is_permanent(_: &&'static str) -> bool {
-        true
+    fn is_permanent(error: &&'static str) -> bool {
+        *error != "not now"
     }
 
     fn is_about_kind(error: &&'static str) -> bool {
@@ -139,4 +143,23 @@ async fn a_kind_that_cannot_be_had_is_its_askers_trouble_alone() {
     // Even when one has to be closed for the attempt.
     assert!(matches!(pool.acquire(&'!').await, Err(AcquireError::Unfit(_))));
     assert_eq!((visit(&pool, 'a').await, visit(&pool, 'B').await), ('a', 'B'));
+}
+
+#[tokio::test]
+async fn who_cannot_have_their_own_takes_what_is_there() {
+    let pool = pool(2);
+    pool.acquire(&'-').await.unwrap().give_back();
+    let start = Instant::now();
+    assert_eq!(visit(&pool, '?').await, '-');
+    assert!(start.elapsed() < Duration::from_secs(1), "the origin is not asked again and again first");
+}
+
+#[tokio::test]
+async fn the_place_of_an_attempt_that_failed_goes_to_the_next() {
+    let pool = pool(1);
+    let start = Instant::now();
+    let (bad, good) = tokio::join!(pool.acquire(&'!'), pool.acquire(&'A'));
+    assert!(bad.is_err());
+    good.unwrap().give_back();
+    assert!(start.elapsed() < Duration::from_millis(50), "not only when the janitor comes");
 }

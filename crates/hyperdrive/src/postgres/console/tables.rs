@@ -168,8 +168,9 @@ fn settings(config: &PostgresConfig, pool: &PoolConfig) -> Vec<(&'static str, St
     let seconds = |limit: Option<Duration>| limit.unwrap_or_default().as_secs_f64().to_string();
     let Value::Text(pool_mode) = mode(config.mode) else { return Vec::new() };
     let reset = match config.reset {
-        Reset::WhenNeeded => "when needed",
+        Reset::WhenNeeded => "when-needed",
         Reset::Always => "always",
+        Reset::Close => "close",
     };
     vec![
         ("client_login_timeout", seconds(Some(config.login_timeout))),

@@ -118,10 +118,34 @@ impl<S: Stream> Session<S> {
         if !Arc::ptr_eq(&self.params, &lease.params) {
             self.params = Arc::clone(&lease.params);
         }
+        if lease.dirty.contains(Effects::RESET) {
+            lease.dirty = lease.dirty.without(Effects::RESET);
+            self.undo_foreign_reset(&lease);
+        }
         if self.mode == Mode::Session {
             lease.dirty |= Effects::SESSION;
         }
         reset::give_back(lease, self.server.config().reset);
+    }
+
+    /// What was reset on a connection that was opened for others gets this client's own values: it finds them on the
+    /// next connection.
+    fn undo_foreign_reset(&mut self, lease: &Lease<PgConnect>) {
+        let (start, table) = (&self.kind.settings, &self.server.params);
+        if Arc::ptr_eq(start, &lease.defaults) {
+            return;
+        }
+        let Some(foreign) = table.reported(&lease.defaults) else { return };
+        let (own, plain) = (table.reported(start), table.reported(&table.plain));
+        for name in TRACKED.into_iter().filter(|name| *name != b"application_name") {
+            let value = own.as_ref().and_then(|own| own.get(name));
+            let value = value.or_else(|| start.get(name)).or_else(|| plain.as_ref()?.get(name));
+            if let Some(value) = value
+                && lease.params.get(name) == foreign.get(name)
+            {
+                self.params = table.with(&self.params, name, value);
+            }
+        }
     }
 
     /// Closes a connection whose state is not known. What it works on is cancelled: nobody waits for it.

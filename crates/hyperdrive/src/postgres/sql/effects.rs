@@ -12,6 +12,12 @@ impl Effects {
     pub(in super::super) const SESSION: Self = Self(2);
     /// Something that lasts as long as the connection.
     pub(in super::super) const CONNECTION: Self = Self(4);
+    /// Settings may have gone back to what the connection was opened with. Leaves nothing to undo.
+    pub(in super::super) const RESET: Self = Self(8);
+
+    pub(in super::super) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 
     pub(in super::super) fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

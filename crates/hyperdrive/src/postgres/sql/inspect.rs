@@ -53,6 +53,8 @@ struct Statement<'a> {
     /// The two words before, empty where something else stood.
     last: &'a [u8],
     last_but_one: &'a [u8],
+    /// Something is given a value, which may be the word DEFAULT.
+    sets: bool,
     temporary: bool,
     dropped_on_commit: bool,
     /// The depth inside the parentheses of a `set_config`.
@@ -139,6 +141,9 @@ impl<'a> Statement<'a> {
             }
             Lead::Other => {}
         }
+        if self.sets && is(word, "default") {
+            found.effects |= Effects::RESET;
+        }
         if self.temporary && is(word, "drop") && is(self.last, "commit") && is(self.last_but_one, "on") {
             self.dropped_on_commit = true;
         }
@@ -149,17 +154,23 @@ impl<'a> Statement<'a> {
         self.lead = Lead::Other;
         match word.len() {
             2 if is(word, "do") => found.effects |= Effects::SESSION,
-            3 if is(word, "set") => self.lead = Lead::Set,
+            3 if is(word, "set") => {
+                self.lead = Lead::Set;
+                self.sets = true;
+            }
             4 if is(word, "with") => self.lead = Lead::Read,
             4 if is(word, "load") => found.effects |= Effects::CONNECTION,
-            5 if is(word, "reset") => self.lead = Lead::Reset,
+            5 if is(word, "reset") => {
+                self.lead = Lead::Reset;
+                found.effects |= Effects::RESET;
+            }
             6 if is(word, "select") => self.lead = Lead::Read,
             6 if is(word, "create") => self.lead = Lead::Create,
             6 if is(word, "listen") => found.refused = Some("LISTEN"),
             7 if is(word, "prepare") => self.lead = Lead::Prepare,
             7 if is(word, "execute") => found.refused = Some("EXECUTE"),
             7 if is(word, "declare") => self.lead = Lead::Declare,
-            7 if is(word, "discard") => found.effects |= Effects::SETTINGS,
+            7 if is(word, "discard") => found.effects |= Effects::SETTINGS | Effects::RESET,
             10 if is(word, "deallocate") => self.lead = Lead::Deallocate,
             _ => {}
         }
@@ -261,13 +272,16 @@ mod tests {
 
     #[test]
     fn settings_that_are_carried_along_leave_nothing_to_undo() {
-        for sql in [
-            "set timezone to 'UTC'",
-            "SET TIME ZONE 'UTC'",
-            "set session DateStyle = iso",
-            "reset client_encoding",
-        ] {
+        for sql in ["set timezone to 'UTC'", "SET TIME ZONE 'UTC'", "set session DateStyle = iso"] {
             assert_eq!(effects(sql), Effects::NONE, "{sql}");
+        }
+        for sql in [
+            "reset client_encoding",
+            "set timezone to default",
+            "SET TIME ZONE DEFAULT",
+            "set datestyle=DEFAULT",
+        ] {
+            assert_eq!(effects(sql), Effects::RESET, "{sql}");
         }
     }
 
@@ -279,13 +293,15 @@ mod tests {
             "set session authorization me",
             "set role me",
             "set \"my.var\" = 1",
-            "reset all",
             "select set_config('a.b', 'c', false)",
             "select set_config('a.b', x, $1)",
             "select set_config('a.b', (select true), false)",
             "select set_config('a.b', ",
         ] {
             assert_eq!(effects(sql), Effects::SETTINGS, "{sql}");
+        }
+        for sql in ["reset all", "discard all", "set work_mem to default"] {
+            assert_eq!(effects(sql), Effects::SETTINGS | Effects::RESET, "{sql}");
         }
         assert_eq!(effects("do $$ begin end $$"), Effects::SESSION);
         assert_eq!(effects("drop table pg_temp.x"), Effects::SESSION);

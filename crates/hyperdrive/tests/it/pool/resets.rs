@@ -64,9 +64,9 @@ fn a_client_is_given_an_idle_connection_of_its_own_kind() {
 #[test]
 fn with_room_in_the_pool_a_reset_is_right_between_transactions_too() {
     let Some(server) = Postgres::shared() else { return };
-    let pooler = Pooler::new(&server, 2);
+    let pooler = Pooler::new(&server, 8);
     let (mut one, mut plain) = (pooler.connect_with(&STARTUP), pooler.connect());
-    for way in ["RESET DateStyle; RESET TimeZone", "RESET ALL", "DISCARD ALL"] {
+    for way in WAYS {
         one.query("SET DateStyle = 'German'");
         one.query("SET TimeZone = 'UTC'");
         one.query("SET search_path = theirs");
@@ -76,8 +76,51 @@ fn with_room_in_the_pool_a_reset_is_right_between_transactions_too() {
         assert_eq!(one.column("SHOW DateStyle"), ["Postgres, MDY"]);
         assert_eq!(one.column("SHOW TimeZone"), ["PST8PDT"]);
         assert_eq!(one.column("SHOW search_path"), ["mine"]);
+        // At once, in one transaction.
+        assert_eq!(
+            one.column(&format!("SET DateStyle = 'German'; {}; SHOW DateStyle", WAYS[0])),
+            ["Postgres, MDY"]
+        );
     }
-    assert_eq!(pooler.server.pool().status().size(), 2);
+}
+
+#[test]
+fn in_a_full_pool_a_reset_is_right_from_the_next_transaction_on() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::new(&server, 1);
+    let mut plain = pooler.connect();
+    assert_eq!(plain.column("SELECT 1"), ["1"]);
+    let mut one = pooler.connect_with(&STARTUP);
+    for way in WAYS {
+        one.query("SET DateStyle = 'German'");
+        one.query("SET TimeZone = 'UTC'");
+        one.query(way);
+        assert_eq!(one.column("SHOW DateStyle"), ["Postgres, MDY"], "{way}");
+        assert_eq!(one.column("SHOW TimeZone"), ["PST8PDT"], "{way}");
+        assert_eq!(one.column("SHOW search_path"), ["mine"], "{way}");
+        plain.query("RESET ALL");
+        assert_eq!(plain.column("SHOW DateStyle"), ["ISO, MDY"]);
+    }
+    assert_eq!(pooler.count(|counters| &counters.connections_opened), 1);
+}
+
+#[test]
+fn connections_may_be_closed_and_not_used_again() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::with(&origin(&server, "postgres", ""), |wishes| {
+        wishes.config.mode = selvedge_hyperdrive::postgres::Mode::Session;
+        wishes.config.reset = selvedge_hyperdrive::postgres::Reset::Close;
+    });
+    let pid = || {
+        let mut client = pooler.connect();
+        let pid = client.column("SELECT pg_backend_pid()");
+        assert_eq!(client.column("SELECT pg_backend_pid()"), pid);
+        drop(client);
+        pooler.settle();
+        pid
+    };
+    assert_ne!(pid(), pid());
+    assert_eq!(pooler.server.pool().status().size(), 0);
 }
 
 #[test]
