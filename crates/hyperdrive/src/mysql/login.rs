@@ -10,7 +10,7 @@ use super::error::MySqlError;
 use super::greeting::{Greeting, Response, ok, switch_request};
 use super::server::MySql;
 use super::session::{Client, Session};
-use super::settings::{Settings, names_of};
+use super::settings::{Settings, ignore_space, names_of};
 use super::wire::{capability, status};
 use crate::Stream;
 use crate::pool::Counters;
@@ -56,6 +56,7 @@ pub(super) async fn serve<S: Stream>(server: Arc<MySql>, client: S) {
     let nonce = nonce(&*server.clock);
     let mut capabilities = capability::COMMON
         | capability::FOUND_ROWS
+        | capability::IGNORE_SPACE
         | capability::CONNECT_WITH_DATABASE
         | capability::LONG_AUTH_DATA
         | capability::CONNECT_ATTRIBUTES;
@@ -163,8 +164,11 @@ async fn admit<S: Stream>(
     }
     super::packet::push(&mut out, next(sequence), &ok(status::AUTOCOMMIT));
     client.write(&out).await.map_err(|_| Refusal::Gone)?;
-    let named = names_of(response.charset);
-    let settings = named.and_then(|names| Settings::none().with(&[names]));
+    let mut first: Vec<_> = names_of(response.charset).into_iter().collect();
+    if response.capabilities & capability::IGNORE_SPACE != 0 {
+        first.push(ignore_space());
+    }
+    let settings = (!first.is_empty()).then(|| Settings::none().with(&first)).flatten();
     Ok(Admitted {
         handle,
         settings: settings.map_or_else(Settings::none, Arc::new),

@@ -91,6 +91,12 @@ pub(super) fn names_of(charset: u8) -> Option<Setting> {
     Some(Setting { name: "names".into(), sql, constant: true })
 }
 
+/// What the capability of that name does to a session, as a SET: many drivers ask for it.
+pub(super) fn ignore_space() -> Setting {
+    let sql = "SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')";
+    Setting { name: "sql_mode".into(), sql: sql.into(), constant: false }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

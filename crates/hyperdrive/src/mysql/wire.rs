@@ -92,6 +92,7 @@ pub(super) mod capability {
     pub(in super::super) const FOUND_ROWS: u32 = 1 << 1;
     pub(in super::super) const LONG_FLAG: u32 = 1 << 2;
     pub(in super::super) const CONNECT_WITH_DATABASE: u32 = 1 << 3;
+    pub(in super::super) const IGNORE_SPACE: u32 = 1 << 8;
     pub(in super::super) const PROTOCOL_41: u32 = 1 << 9;
     pub(in super::super) const TLS: u32 = 1 << 11;
     pub(in super::super) const TRANSACTIONS: u32 = 1 << 13;

@@ -219,3 +219,20 @@ fn in_session_mode_everything_lasts_until_the_client_goes() {
     assert!(next.query("SELECT * FROM shop.mine").error.is_some());
     assert_eq!(next.value("SELECT DATABASE()"), "shop");
 }
+
+#[test]
+fn a_client_that_asks_for_spaces_before_parentheses_may_write_them() {
+    let Some(database) = MariaDb::shared() else { return };
+    let pooled = Wish::to(&database).connections(1).start();
+    let capabilities = 1 | 4 | 8 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 17 | 1 << 18 | 1 << 19;
+    let mut spaced = MySqlWire::connect_as(pooled.port, "me", "secret", "shop", capabilities, 45).unwrap();
+    let mut plain = pooled.connect();
+    for _ in 0..2 {
+        assert_eq!(spaced.value("SELECT COUNT (*) FROM (SELECT 1) t"), "1");
+        assert!(spaced.value("SELECT @@sql_mode").contains("STRICT_TRANS_TABLES"));
+        assert!(!plain.value("SELECT @@sql_mode").contains("IGNORE_SPACE"));
+    }
+    spaced.ok("SET sql_mode = ''");
+    assert_eq!(plain.value("SELECT 1"), "1");
+    assert_eq!(spaced.value("SELECT @@sql_mode"), "", "the client's own mode takes its place");
+}
