@@ -38,7 +38,8 @@ impl<S: Stream> Session<S> {
         self.inbox_is_due = true;
         let start = &self.kind.settings;
         let same_start = Arc::ptr_eq(start, &lease.in_force);
-        if !same_start || !Arc::ptr_eq(&self.params, &lease.params) {
+        let own_defaults = !self.characteristics.are_default();
+        if !same_start || own_defaults || !Arc::ptr_eq(&self.params, &lease.params) {
             let mut sql = Vec::new();
             if !same_start {
                 let reset = !Arc::ptr_eq(&lease.in_force, &lease.defaults);
@@ -59,6 +60,11 @@ impl<S: Stream> Session<S> {
             }
             for (name, value) in self.params.differences(&lease.params) {
                 push_set(&mut sql, name, value);
+            }
+            if own_defaults {
+                // They are undone like every SET when the connection goes back.
+                self.characteristics.push(&mut sql);
+                lease.dirty |= Effects::SETTINGS;
             }
             if sql.is_empty() {
                 self.params = Arc::clone(&lease.params);

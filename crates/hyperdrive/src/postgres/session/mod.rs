@@ -25,6 +25,7 @@ use super::message::Header;
 use super::names::Names;
 use super::params::Params;
 use super::server::Postgres;
+use super::sql::Characteristics;
 use crate::Stream;
 use crate::pool::{Counters, Lease, Ticket, Verdict};
 pub(super) use failure::Failure;
@@ -60,6 +61,8 @@ pub(super) struct Session<S> {
     params: Arc<Params>,
     /// What it asked for when it connected.
     kind: Kind,
+    /// The defaults of its transactions that it has set since.
+    characteristics: Characteristics,
     names: Names,
 
     /// What the client sent and what could not be dealt with yet: part of a message, or all while it waits.
@@ -110,6 +113,7 @@ impl<S: Stream> Session<S> {
             course: Course::Open,
             params: admitted.params,
             kind: admitted.kind,
+            characteristics: Characteristics::default(),
             names: Names::default(),
             inbox_is_due: !admitted.inbox.is_empty(),
             inbox: admitted.inbox,

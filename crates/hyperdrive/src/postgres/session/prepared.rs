@@ -36,6 +36,7 @@ impl<S: Stream> Session<S> {
         if !self.acquire() {
             return Step::NotYet;
         }
+        self.note_characteristics(found.effects, sql);
         if name.is_empty() {
             if !matches!(&self.names.unnamed, Unnamed::Kept { body, .. } if **body == *rest) {
                 self.names.unnamed = Unnamed::Kept { body: rest.into(), effects: found.effects };
@@ -171,6 +172,9 @@ impl<S: Stream> Session<S> {
         let Some(statement) = self.names.get(name).cloned() else {
             return self.refuse(message, relay, Self::no_such_statement(name));
         };
+        if let Some((sql, _)) = text(&statement.body) {
+            self.note_characteristics(statement.effects, sql);
+        }
         self.prepare(&statement, relay, message.at);
         let kept = message.at + HEADER + (prefix.len() - rest.len());
         relay.leave_out(message.at, kept);

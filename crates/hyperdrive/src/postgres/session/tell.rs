@@ -250,6 +250,17 @@ impl<S: Stream> Session<S> {
         inspect(sql, self.params.get(b"standard_conforming_strings") == Some(b"off"))
     }
 
+    /// Remembers what a statement makes the default of the client's transactions. Only outside of one: in one it may
+    /// come to nothing.
+    pub(super) fn note_characteristics(&mut self, effects: Effects, sql: &[u8]) {
+        if effects.contains(Effects::SETTINGS)
+            && self.lease.as_ref().is_some_and(|lease| lease.is_at_rest())
+            && let Some(after) = self.characteristics.after(sql)
+        {
+            self.characteristics = after;
+        }
+    }
+
     fn query(&mut self, message: Message<'_>, relay: &mut Relay<'_>) -> Step {
         if self.lease.as_ref().is_some_and(|lease| lease.skipping) {
             return Step::Drop;
@@ -274,6 +285,7 @@ impl<S: Stream> Session<S> {
             return Step::NotYet;
         }
         self.note_uncached();
+        self.note_characteristics(found.effects, message.body());
         self.names.forget_unnamed();
         self.names.unnamed_is_here = false;
         let backend = self.backend();

@@ -3,9 +3,11 @@
 //!
 //! What a function or a procedure does to its session inside does not show in the text.
 
+mod characteristics;
 mod effects;
 mod inspect;
 mod scan;
 
+pub(super) use characteristics::Characteristics;
 pub(super) use effects::Effects;
 pub(super) use inspect::{Inspection, inspect};

@@ -1,3 +1,4 @@
+use super::extended::{bind, execute, go, parse, sync};
 use crate::support::pooler::origin;
 use crate::support::{Pooler, Postgres, Wire};
 
@@ -90,6 +91,43 @@ fn other_settings_and_roles_last_for_a_transaction() {
     assert_ne!(two.column("SHOW search_path"), ["x"]);
     one.query("DO $$ BEGIN CREATE TEMP TABLE left_behind (a int); END $$");
     assert_eq!(two.query("SELECT * FROM left_behind").code(), "42P01");
+}
+
+#[test]
+fn the_defaults_of_transactions_go_with_their_client() {
+    let Some(server) = Postgres::shared() else { return };
+    let pooler = Pooler::new(&server, 1);
+    let (mut one, mut two) = (pooler.connect(), pooler.connect());
+    one.query("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+    for _ in 0..3 {
+        one.query("BEGIN");
+        assert_eq!(one.column("SHOW transaction_isolation"), ["serializable"]);
+        one.query("COMMIT");
+        assert_eq!(two.column("SHOW transaction_isolation"), ["read committed"]);
+    }
+    assert_eq!(one.column("SHOW default_transaction_isolation"), ["serializable"]);
+    assert_eq!(two.column("SHOW default_transaction_isolation"), ["read committed"]);
+    one.query("SET default_transaction_read_only = on");
+    two.query("SELECT 1");
+    assert_eq!(one.query("CREATE TABLE not_made (n int)").code(), "25006");
+    // In a transaction it may come to nothing.
+    two.query("BEGIN; SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY");
+    two.query("ROLLBACK");
+    assert_eq!(two.column("SHOW default_transaction_read_only"), ["off"]);
+    one.query("RESET ALL");
+    two.query("SELECT 1");
+    assert_eq!(one.column("SHOW default_transaction_isolation"), ["read committed"]);
+    assert_eq!(one.column("SHOW default_transaction_read_only"), ["off"]);
+    let sql = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    // Unnamed, named, and named before.
+    for (name, first) in [("", true), ("s", true), ("s", false)] {
+        let parsing = if first { parse(name, sql) } else { Vec::new() };
+        go(&mut one, &[parsing, bind("", name, &[]), execute("", 0), sync()]);
+        assert_eq!(one.read().error, None);
+        two.query("SELECT 1");
+        assert_eq!(one.column("SHOW transaction_isolation"), ["repeatable read"], "{name} {first}");
+        one.query("RESET ALL");
+    }
 }
 
 #[test]
