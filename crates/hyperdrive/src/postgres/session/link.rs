@@ -148,8 +148,9 @@ impl<S: Stream> Session<S> {
             let value = value.or_else(|| start.get(name)).or_else(|| plain.as_ref()?.get(name));
             if let Some(value) = value
                 && lease.params.get(name) == foreign.get(name)
+                && let Some(params) = table.with(&self.params, name, value)
             {
-                self.params = table.with(&self.params, name, value);
+                self.params = params;
             }
         }
     }
