@@ -1,4 +1,7 @@
-//! What the targets share: an endpoint in memory, and a signer that shares no code with the one that checks.
+//! What the targets share: an endpoint in memory, a signer that shares no code with the one that checks, and
+//! Hyperdrive's poolers between clients and databases that lie.
+
+pub mod hyperdrive;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -35,9 +38,7 @@ pub struct Server {
 impl Server {
     pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let memory = PathBuf::from("/dev/shm");
-        let place = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        let directory = tempfile::tempdir_in(place).unwrap();
+        let directory = tempfile::tempdir_in(memory()).unwrap();
         let (endpoint, registry) = runtime.block_on(async {
             let clock = ManualClock::at(AT);
             let catalog = Catalog::open(directory.path()).unwrap();
@@ -92,6 +93,12 @@ impl Server {
             }
         })
     }
+}
+
+/// Where files are in memory, if the machine has such a place.
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 /// The client says when it is over.
