@@ -22,6 +22,7 @@ mod s3;
 mod usage;
 mod workload;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +74,9 @@ enum Part {
     /// What `kv-direct` starts.
     #[command(hide = true)]
     KvServe { directory: PathBuf, socket: PathBuf },
+    /// What `hyperdrive` starts.
+    #[command(hide = true)]
+    Relay { listen: SocketAddr, target: SocketAddr },
     /// What D1's read replicas cost the writer, and how far behind they are.
     D1Replicas(d1_replicas::Arguments),
 }
@@ -88,6 +92,7 @@ fn main() -> Result<()> {
         Some(Part::D1Direct(arguments)) => d1_direct::run(arguments),
         Some(Part::D1History(arguments)) => d1_history::run(arguments),
         Some(Part::KvServe { directory, socket }) => kv_direct::serve(directory, socket),
+        Some(Part::Relay { listen, target }) => runtime()?.block_on(hyperdrive::relay(*listen, *target)),
         Some(Part::D1Replicas(arguments)) => d1_replicas::run(arguments),
         Some(Part::S3(arguments)) => runtime()?.block_on(s3::run(arguments)),
         None => runtime()?.block_on(compare(arguments)),

@@ -6,6 +6,7 @@ mod idle;
 mod load;
 mod pgbench;
 mod proxy;
+mod relay;
 mod sysbench;
 mod worker;
 
@@ -17,6 +18,8 @@ use serde::Serialize;
 
 use crate::options::{Choice, Output, Turns};
 use crate::report;
+
+pub(crate) use relay::serve as relay;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

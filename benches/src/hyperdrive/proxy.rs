@@ -17,6 +17,7 @@ pub(super) const POOLED: &str = "selvedge";
 pub(super) const CACHED: &str = "selvedge, cached";
 pub(super) const DIRECT: &str = "direct";
 pub(super) const PGBOUNCER: &str = "PgBouncer";
+pub(super) const RELAY: &str = "bare relay";
 
 /// Where clients connect to.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,14 @@ impl Contestant {
         let mut pgbouncer = command(&binary, user);
         pgbouncer.arg(&config).current_dir(directory.path());
         Self::new(PGBOUNCER, pgbouncer, port, directory).map(Some)
+    }
+
+    /// What passes bytes on and knows nothing of them, with a connection to `target` for each client.
+    pub(super) fn relay(target: Target) -> Result<Self> {
+        let (directory, port) = (tempfile::tempdir()?, free_port()?);
+        let mut relay = command(std::env::current_exe()?, None);
+        relay.arg("relay").arg(local(port).to_string()).arg(target.address.to_string());
+        Self::new(RELAY, relay, port, directory)
     }
 
     fn new(name: &'static str, command: Command, port: u16, directory: tempfile::TempDir) -> Result<Self> {

@@ -1,4 +1,4 @@
-//! MariaDB: sysbench's point selects, directly and through the pool.
+//! MariaDB: sysbench's point selects, directly, through the pool, and through what only passes bytes on.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,9 +27,10 @@ pub(super) fn compare(arguments: &Arguments, selvedge: &Path, mariadb: &MariaDb)
     }
     let contestants = [
         Contestant::selvedge(selvedge, &mariadb.url(), arguments.pool, false)?,
+        Contestant::relay(mariadb.target())?,
         Contestant::direct(mariadb.target()),
     ];
-    let [_, direct] = &contestants;
+    let [.., direct] = &contestants;
     output(sysbench(&binary, direct).arg("prepare")).context("cannot fill MariaDB's table")?;
     let mut rows = Vec::new();
     for (name, mode) in wanted {
