@@ -149,14 +149,17 @@ fn cache(server: &Postgres) -> Table {
     ])
 }
 
+/// Settings that a running pooler takes over from its config file.
+const CHANGEABLE: [&str; 4] = ["default_pool_size", "pool_mode", "query_timeout", "reset"];
+
 /// The settings that are in force, and what they are if nobody says anything.
 fn config(server: &Postgres) -> Table {
     let (ours, theirs) = (server.config(), PostgresConfig::default());
     let now = settings(&ours, &server.pool.config());
     let default = settings(&theirs, &PoolConfig::default());
     let rows = now.into_iter().zip(default).map(|((key, value), (_, default))| {
-        // With SIGHUP, from the config file.
-        [key.to_owned(), value, default, "yes".to_owned()].into_iter().map(Value::Text).collect()
+        let changeable = if CHANGEABLE.contains(&key) { "yes" } else { "no" };
+        [key, &value, &default, changeable].map(Value::text).to_vec()
     });
     Table {
         columns: ["key", "value", "default", "changeable"].map(Into::into).to_vec(),
