@@ -48,8 +48,12 @@ impl Database {
             let mut state = self.0.lock().unwrap();
             state.connections.push(sender.clone());
             state.latest = Some(sender.clone());
-            let conversation =
-                Conversation { database: Arc::clone(&self), sender, polite: state.polite, with_witness: false };
+            let conversation = Conversation {
+                database: Arc::clone(&self),
+                sender,
+                polite: state.polite,
+                with_witness: false,
+            };
             tokio::spawn(conversation.run::<M>(stream, commands));
         }
     }

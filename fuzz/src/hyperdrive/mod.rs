@@ -31,8 +31,10 @@ use witness::Witness;
 
 use crate::{AT, memory};
 
-/// Long enough for everything that needs no limit to run out, shorter than any limit.
+/// Time that stands still goes on when nothing is ready, without looking at sockets more than once: so many times
+/// for a question to reach the database and its answer to come back. Together shorter than any limit.
 const MOMENT: Duration = Duration::from_millis(1);
+const MOMENTS: usize = 12;
 /// Longer than the pool holds a refusal, or a failure to connect, against an origin.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Longer than a statement may take, and than a connection may take to be opened or to become clean.
@@ -162,7 +164,7 @@ impl<P: Protocol> Play<P> {
             told
         });
         if logs_in {
-            self.say(&mut client, &P::login("somebody")).await;
+            self.say(&mut client, &P::login("selvedge")).await;
         }
         self.steps(steps, &mut client).await;
         if reads {
@@ -186,7 +188,7 @@ impl<P: Protocol> Play<P> {
         self.said.extend_from_slice(bytes);
         // A client that does not read may not be read either.
         let _ = timeout(LONG, client.write_all(bytes)).await;
-        sleep(MOMENT).await;
+        settle().await;
     }
 
     async fn steps(&mut self, mut steps: &[u8], client: &mut Writer) {
@@ -208,7 +210,7 @@ impl<P: Protocol> Play<P> {
                 }
                 (false, bytes) => self.say(client, bytes).await,
             }
-            sleep(MOMENT).await;
+            settle().await;
         }
     }
 
@@ -256,6 +258,13 @@ impl<P: Protocol> Play<P> {
         let status = P::status(&self.pooler);
         let nobody = status.active == 0 && status.connecting == 0 && status.waiting == 0;
         nobody && status.idle <= CONNECTIONS && self.database.connections() == status.idle
+    }
+}
+
+/// Everything that needs no limit to run out is done.
+async fn settle() {
+    for _ in 0..MOMENTS {
+        sleep(MOMENT).await;
     }
 }
 

@@ -222,7 +222,8 @@ impl Protocol for PostgresProtocol {
             }
         }
         let Some((startup, rest)) = packet(said) else {
-            return (!told.is_empty() && told[0] != b'E').then(|| "an answer to no startup packet".to_owned());
+            return (!told.is_empty() && told[0] != b'E')
+                .then(|| "an answer to no startup packet".to_owned());
         };
         if startup.starts_with(&[0, 1]) || startup.starts_with(&[0, 2]) {
             // Errors had no length then.
