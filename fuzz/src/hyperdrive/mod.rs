@@ -83,6 +83,8 @@ pub struct Bench<P: Protocol> {
     poolers: [Arc<P::Pooler>; 2],
     clock: Arc<ManualClock>,
     runs: usize,
+    /// Of each pooler.
+    uses: [usize; 2],
     /// That were left by the run before.
     tasks: usize,
     _directory: TempDir,
@@ -111,7 +113,17 @@ impl<P: Protocol> Bench<P> {
             });
             (origins, poolers)
         });
-        Self { runtime, database, origins, poolers, clock, runs: 0, tasks: 0, _directory: directory }
+        Self {
+            runtime,
+            database,
+            origins,
+            poolers,
+            clock,
+            runs: 0,
+            uses: [0; 2],
+            tasks: 0,
+            _directory: directory,
+        }
     }
 
     /// Plays a script: its first byte says who is polite and which settings hold, the rest are steps. A step is a
@@ -122,9 +134,12 @@ impl<P: Protocol> Bench<P> {
         let Some((&kind, steps)) = script.split_first() else { return };
         let bit = |number: u8| kind >> number & 1 == 1;
         self.runs += 1;
-        let pooler = Arc::clone(&self.poolers[usize::from(bit(3))]);
+        let which = usize::from(bit(3));
+        let pooler = Arc::clone(&self.poolers[which]);
+        self.uses[which] += 1;
         let database = Arc::clone(&self.database);
-        let origin = self.origins[self.runs % 2].clone();
+        // Another one each time, or the pooler would keep what it knows.
+        let origin = self.origins[self.uses[which] % 2].clone();
         let (clock, run) = (Arc::clone(&self.clock), self.runs);
         let (before, metrics) = (self.tasks, self.runtime.metrics());
         self.tasks = self.runtime.block_on(async {
