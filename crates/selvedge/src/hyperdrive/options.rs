@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use selvedge_hyperdrive::postgres::Reset;
 use selvedge_hyperdrive::{Login, Origin, PoolerSettings};
 use serde::Deserialize;
@@ -62,14 +62,13 @@ struct Given {
     #[arg(long, value_name = "TEXT", env = "SELVEDGE_HYPERDRIVE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
 
-    /// transaction: a connection is a client's for a transaction. session: for as long as it is connected.
-    #[arg(long, value_name = "MODE", value_parser = ["transaction", "session"])]
-    mode: Option<String>,
+    /// How long a connection is a client's [default: transaction]
+    #[arg(long, value_name = "MODE")]
+    mode: Option<GivenMode>,
 
-    /// What becomes of a connection between two clients (PostgreSQL): when-needed resets it as far as statements show that it has to
-    /// be, always with DISCARD ALL, and close opens a new one instead [default: when-needed]
-    #[arg(long, value_name = "HOW", value_parser = ["when-needed", "always", "close"])]
-    reset: Option<String>,
+    /// What becomes of a PostgreSQL connection between two clients [default: when-needed]
+    #[arg(long, value_name = "HOW")]
+    reset: Option<GivenReset>,
 
     /// Connections to the database at most [default: 60]
     #[arg(long, value_name = "N")]
@@ -90,6 +89,26 @@ struct Given {
     /// After that, give an old answer for this many seconds while it is asked anew [default: 15]
     #[arg(long, value_name = "SECONDS")]
     stale_while_revalidate: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum GivenMode {
+    /// For a transaction, or for a statement outside of one
+    Transaction,
+    /// For as long as it is connected
+    Session,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum GivenReset {
+    /// It is reset as far as statements show that it has to be
+    WhenNeeded,
+    /// DISCARD ALL
+    Always,
+    /// It is closed
+    Close,
 }
 
 /// Everything that was said, as it counts.
@@ -114,18 +133,14 @@ impl HyperdriveArguments {
             given.password.clone().or(file.password).unwrap_or_else(|| own(&origin.password_bytes()));
 
         let mut settings = PoolerSettings::default();
-        if given.mode.as_ref().or(file.mode.as_ref()).is_some_and(|mode| mode == "session") {
+        if given.mode.or(file.mode) == Some(GivenMode::Session) {
             settings.set_session_mode();
         }
-        match given.reset.as_deref().or(file.reset.as_deref()) {
-            None | Some("when-needed") => {}
-            Some("always") => settings.postgres.reset = Reset::Always,
-            Some("close") => settings.postgres.reset = Reset::Close,
-            Some(other) => {
-                let told = format!("reset is {other:?}: use \"when-needed\", \"always\" or \"close\"");
-                return Err(Misuse(told).into());
-            }
-        }
+        settings.postgres.reset = match given.reset.or(file.reset) {
+            None | Some(GivenReset::WhenNeeded) => Reset::WhenNeeded,
+            Some(GivenReset::Always) => Reset::Always,
+            Some(GivenReset::Close) => Reset::Close,
+        };
         if let Some(most) = given.max_connections.or(file.max_connections) {
             settings.pool.max_connections = most.max(1);
         }
@@ -193,8 +208,10 @@ mod tests {
         std::fs::write(file.path(), "url = \"postgres://u:p@h/d\"\nmax_conections = 9\n").unwrap();
         let error = arguments(file.path(), None).read().err().unwrap().to_string();
         assert!(error.contains("line 2") && error.contains("max_conections"), "{error}");
-        std::fs::write(file.path(), "url = \"postgres://u:p@h/d\"\nreset = \"never\"\n").unwrap();
-        let error = arguments(file.path(), None).read().err().unwrap().to_string();
-        assert!(error.contains("\"never\"") && error.contains("\"always\""), "{error}");
+        for (mistake, right) in [("reset = \"never\"", "`always`"), ("mode = \"sesion\"", "`session`")] {
+            std::fs::write(file.path(), format!("url = \"postgres://u:p@h/d\"\n{mistake}\n")).unwrap();
+            let error = arguments(file.path(), None).read().err().unwrap().to_string();
+            assert!(["line 2", mistake, right].iter().all(|part| error.contains(part)), "{error}");
+        }
     }
 }
