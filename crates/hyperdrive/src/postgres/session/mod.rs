@@ -251,7 +251,17 @@ impl<S: Stream> Session<S> {
             let counters = server.pool.counters();
             Counters::add(&counters.bytes_from_origin, input.len() as u64);
             let mut heard = Heard::default();
-            let bytes = backend.hear(input, output, names, &mut heard).map_err(Loss::Surprise)?;
+            let was_inside = backend.body_left > 0 && !backend.body_hidden;
+            let bytes = match backend.hear(input, output, names, &mut heard) {
+                Ok(bytes) => bytes,
+                Err(surprise) => {
+                    if was_inside {
+                        // The client has the start of a message, and nothing of this: its rest is missing.
+                        (backend.body_left, backend.body_hidden) = (1, false);
+                    }
+                    return Err(Loss::Surprise(surprise));
+                }
+            };
             if let Some(recording) = recorder.take() {
                 *recorder = recording.record(bytes, &heard).map(Box::new);
             }
