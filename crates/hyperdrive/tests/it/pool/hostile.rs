@@ -1,9 +1,10 @@
-//! Origins that say more than anybody asked for. Each is let go of before it has filled the memory.
+//! Origins that say more than anybody asked for. Each is let go of before it has filled the memory or shifted an answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 
 use selvedge_hyperdrive::postgres::Reset;
 
@@ -48,26 +49,34 @@ fn converse(
     what: fn(u64) -> Vec<u8>,
     again: &mut bool,
 ) -> Option<u64> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).ok()?;
-    let mut body = vec![0; usize::try_from(u32::from_be_bytes(head)).unwrap() - 4];
-    stream.read_exact(&mut body).ok()?;
+    packet(&mut stream)?;
     if endless == Endless::AtLogin && std::mem::take(again) {
         stream.write_all(&LOGGED_IN[..9]).ok()?;
         return Some(repeat(&mut stream, what));
     }
     stream.write_all(LOGGED_IN).ok()?;
     loop {
-        let mut head = [0; 5];
-        stream.read_exact(&mut head).ok()?;
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
-        let mut body = vec![0; usize::try_from(length).unwrap() - 4];
-        stream.read_exact(&mut body).ok()?;
+        let body = request(&mut stream)?;
         if matches!(endless, Endless::InAnswerTo(sql) if body.starts_with(sql)) && std::mem::take(again) {
             return Some(repeat(&mut stream, what));
         }
         stream.write_all(DONE).ok()?;
     }
+}
+
+/// What follows a length.
+fn packet(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let mut body = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - 4];
+    stream.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+/// A message without its kind.
+fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    stream.read_exact(&mut [0]).ok()?;
+    packet(stream)
 }
 
 fn repeat(stream: &mut TcpStream, what: fn(u64) -> Vec<u8>) -> u64 {
@@ -127,4 +136,38 @@ fn settings_without_end_in_an_answer_end_the_connection() {
     assert!(said.load(Ordering::SeqCst) < PATIENCE, "{said:?} bytes were listened to");
     assert_eq!(pooler.count(|counters| &counters.protocol_mismatches), 1);
     assert_eq!(pooler.connect().query("SELECT 1").status, 'I');
+}
+
+/// The end of a row comes in one piece with what was not due. The client has the row's start: whatever it is sent now
+/// is the rest of that row to it.
+#[test]
+fn no_error_is_told_inside_of_a_row_that_was_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let row = message(b'D', &[&b"\0\x01\0\x01\x86\xa0"[..], &[b'x'; 100_000]].concat());
+    let (start, end) = (row[..50_000].to_vec(), [&row[50_000..], &message(b'k', b"")].concat());
+    let (has_start, client_has_start) = mpsc::channel();
+    let expected = start.clone();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        packet(&mut stream)?;
+        stream.write_all(LOGGED_IN).ok()?;
+        while !request(&mut stream)?.starts_with(b"SELECT 'cut'") {
+            stream.write_all(DONE).ok()?;
+        }
+        stream.write_all(&start).ok()?;
+        client_has_start.recv().ok()?;
+        stream.write_all(&end).ok()
+    });
+    let address = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+    let pooler = Pooler::with(&address, |wishes| wishes.pool.max_connections = 1);
+    let mut client = pooler.connect();
+    client.send(b'Q', b"SELECT 'cut'\0");
+    let mut got = vec![0; expected.len()];
+    client.read_raw(&mut got);
+    assert!(got == expected);
+    has_start.send(()).unwrap();
+    let rest = client.rest();
+    assert!(rest.iter().all(|&byte| byte == b'x'), "{:?}", String::from_utf8_lossy(&rest));
+    assert_eq!(pooler.count(|counters| &counters.protocol_mismatches), 1);
 }
