@@ -144,7 +144,7 @@ fn settings_without_end_in_an_answer_end_the_connection() {
 fn no_error_is_told_inside_of_a_row_that_was_cut_off() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let row = message(b'D', &[&b"\0\x01\0\x01\x86\xa0"[..], &[b'x'; 100_000]].concat());
+    let row = message(b'D', &[b"\0\x01\0\x01\x86\xa0".to_vec(), vec![b'x'; 100_000]].concat());
     let (start, end) = (row[..50_000].to_vec(), [&row[50_000..], &message(b'k', b"")].concat());
     let (has_start, client_has_start) = mpsc::channel();
     let expected = start.clone();
